@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs the Debian packages that the tests drive, where that is possible (root and apt-get).
+# Elsewhere it says so and the tests that need them skip with the reason (CI=true makes that a failure).
+set -eu
+packages="fping iproute2 iputils-ping irtt nftables openssl tcpdump tshark"
+missing=""
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+else
+    echo "not installed (needs root and apt-get):$missing; the tests that drive them will skip" >&2
+fi
