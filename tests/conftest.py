@@ -1,0 +1,129 @@
+"""What the tests share: components that must be there, and hosts made of network namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CLONE_NEWNET = 0x40000000
+
+
+def _absent(reason: str) -> None:
+    """Skip, or fail where the environment promises that everything is there (CI=true)."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true promises it")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    """`need("fping", "root")`: go on only where these programs (or root) are there."""
+
+    def check(*components: str) -> None:
+        for component in components:
+            if component == "root":
+                if os.geteuid() != 0:
+                    _absent("needs root")
+            elif shutil.which(component, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+                _absent(f"{component} is not installed")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Whether the full numbers of the issues are asked for (`make soak`)."""
+    return os.environ.get("PASPROBE_SOAK") == "1"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Two hosts on one veth link: `near` measures, `far` is measured."""
+
+    near: str
+    far: str
+    near_v4: str = "10.77.0.1"
+    far_v4: str = "10.77.0.2"
+    near_v6: str = "fd77::1"
+    far_v6: str = "fd77::2"
+    near_link: str = "pp0"
+    far_link: str = "pp1"
+
+    @staticmethod
+    def run(host: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on one of the hosts and return what it said."""
+        return subprocess.run(
+            ["ip", "netns", "exec", host, *command],
+            check=check,
+            capture_output=True,
+            text=True,
+        )
+
+    @staticmethod
+    def popen(host: str, *command: str) -> subprocess.Popen[str]:
+        """Start a command on one of the hosts."""
+        return subprocess.Popen(
+            ["ip", "netns", "exec", host, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @staticmethod
+    @contextlib.contextmanager
+    def inside(host: str) -> Iterator[None]:
+        """This thread is on the host: sockets made in the block stay there."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with (
+            Path("/proc/thread-self/ns/net").open() as home,
+            Path(f"/run/netns/{host}").open() as ns,
+        ):
+            if libc.setns(ns.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), f"setns {host}")
+            try:
+                yield
+            finally:
+                libc.setns(home.fileno(), CLONE_NEWNET)
+
+
+@pytest.fixture
+def hosts(need: Callable[..., None]) -> Iterator[Hosts]:
+    """Two fresh namespaces with IPv4 and IPv6 on a veth link, removed afterwards."""
+    need("root", "ip", "sysctl")
+    pair = Hosts(near=f"pp-near-{os.getpid()}", far=f"pp-far-{os.getpid()}")
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    try:
+        for host in (pair.near, pair.far):
+            ip("netns", "add", host)
+            ip("-n", host, "link", "set", "lo", "up")
+        ip(
+            "-n", pair.near, "link", "add", pair.near_link, "type", "veth",
+            "peer", "name", pair.far_link, "netns", pair.far,
+        )  # fmt: skip
+        for host, link, v4, v6 in (
+            (pair.near, pair.near_link, pair.near_v4, pair.near_v6),
+            (pair.far, pair.far_link, pair.far_v4, pair.far_v6),
+        ):
+            ip("-n", host, "addr", "add", f"{v4}/24", "dev", link)
+            ip("-n", host, "addr", "add", f"{v6}/64", "dev", link, "nodad")
+            ip("-n", host, "link", "set", link, "up")
+            pair.run(
+                host, "sysctl", "-q", "-w",
+                "net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=1000000",
+                "net.ipv6.icmp.ratelimit=0",
+            )  # fmt: skip
+        yield pair
+    finally:
+        for host in (pair.near, pair.far):
+            subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
