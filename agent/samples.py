@@ -146,8 +146,6 @@ class TrainSamples:
     """Replies that carry our key, yet not the octets that we sent, or a wrong HMAC."""
     spoofed: int = 0
     """Replies that name this train with a wrong key or come from another address."""
-    after_close: int = 0
-    """Replies that came when the train was already closed (only in `late` terms of the agent)."""
     icmp_errors: tuple[IcmpError, ...] = ()
     send_errors: dict[str, int] = field(default_factory=dict)
     """errno name -> packets that the kernel refused."""

@@ -145,6 +145,8 @@ class PlanRecord:
     endpoint: str = ""
     method: str = ""
     target: str = ""
+    phase_ns: int = 0
+    """From `start_ns` to the first train (the random start phase): makes planned counts exact."""
     schema: int = SCHEMA_VERSION
 
 

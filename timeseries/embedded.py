@@ -1,0 +1,153 @@
+"""The embedded store: Parquet files by kind and day, written from the spool exactly once.
+
+    data_dir/spool.sqlite
+    data_dir/store/<kind>/<YYYY-MM-DD>/<first id>-<last id>.parquet
+
+A flush first puts the id range into the spool, then writes the files whose names carry it, then
+advances the cursor. Killed in between, the next one writes the same files over. Readers take from
+the files what is up to the cursor and the rest from the spool, so nothing is ever missing or seen
+twice. The work with DuckDB is done by `timeseries.embedded_writer` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timeseries import store_files
+from timeseries.codec import KINDS, decode
+from timeseries.errors import DiskFullError, StoreError
+from timeseries.spool import Spool
+from timeseries.spool_tail import EMBEDDED
+from timeseries.store_files import STORE_NAME
+
+log = logging.getLogger(__name__)
+
+BATCH_RECORDS = 4_000
+"""Records a flush takes at once: what the writer's memory is dimensioned for."""
+GRACE_NS = 60 * 1_000_000_000
+"""How long after its end a quarter waits for trains that are still out."""
+_ROLLUPS_AT_ONCE = 2_000
+_WRITER_SECONDS = 900
+_FAILED, _FAILED_FOR_ROOM = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """What one flush did."""
+
+    records: int
+    files: int
+    unreadable: int
+    """Spooled rows that were damaged: kept in `store/unreadable-*.ndjson`, counted as dropped."""
+
+
+class EmbeddedStore:
+    """The writing side; one a data directory, beside the one `Spool`.
+
+    Its calls block for as long as they work: call them from a thread, one at a time.
+    """
+
+    def __init__(self, data_dir: Path, spool: Spool) -> None:
+        """Takes part in the spool as the sink `embedded`. Raises `StoreError`."""
+        self.data_dir = data_dir
+        self._spool = spool
+        spool.raise_ids_above(store_files.highest_id(data_dir / STORE_NAME, KINDS))
+        spool.register(EMBEDDED)
+
+    def flush(self) -> FlushResult:
+        """Write what the spool held at the time of the call to Parquet.
+
+        Raises `DiskFullError`, `StoreError`: nothing is lost, the next call goes on.
+        """
+        records = files = unreadable = 0
+        left = self._spool.depth(EMBEDDED)
+        while left > 0:
+            pending = self._spool.pending_flush(EMBEDDED, BATCH_RECORDS)
+            if pending is None:
+                break
+            result = self._work(
+                {"job": "flush", "first_id": pending.first_id, "last_id": pending.last_id}
+            )
+            if result["unreadable"]:
+                self._spool.count_dropped("unreadable", result["unreadable"])
+                log.error(
+                    "%d spooled records were damaged and are kept in %s",
+                    result["unreadable"],
+                    self.data_dir / STORE_NAME,
+                )
+            self._spool.advance(EMBEDDED, pending.last_id)
+            records += result["records"]
+            files += result["files"]
+            unreadable += result["unreadable"]
+            left -= BATCH_RECORDS
+        return FlushResult(records, files, unreadable)
+
+    def roll_up(self, now_ns: int, grace_ns: int = GRACE_NS) -> int:
+        """Derive the roll-ups of all quarters that ended `grace_ns` ago and have new trains.
+
+        The records go through the spool like any other; a late train makes its quarter due again.
+        Returns how many were derived. Raises as `flush`.
+        """
+        total = 0
+        while due := self._spool.due(now_ns - grace_ns, _ROLLUPS_AT_ONCE):
+            result = self._work(
+                {"job": "rollup", "due": [[item.path, item.quarter_ns] for item in due]}
+            )
+            rollups = [decode("rollups", payload) for payload in result["payloads"]]
+            self._spool.append(rollups, settled=due)
+            total += len(rollups)
+        return total
+
+    def compact(self, now_ns: int, merges: int = 16) -> int:
+        """Merge the small files of up to `merges` folders of past days; returns how many it did.
+
+        Damaged files are set aside on the way. Raises as `flush`.
+        """
+        result = self._work(
+            {"job": "compact", "before_day": store_files.day_of(now_ns), "merges": merges}
+        )
+        if result["damaged"]:
+            log.error("%d damaged files of the store were set aside", result["damaged"])
+        return int(result["merged"])
+
+    @property
+    def damaged(self) -> list[Path]:
+        """Parquet files that were damaged and set aside (`*.damaged`)."""
+        return store_files.damaged(self.data_dir / STORE_NAME)
+
+    def _work(self, job: dict[str, Any]) -> dict[str, Any]:
+        job = {**job, "data_dir": str(self.data_dir.resolve())}
+        try:
+            done = subprocess.run(
+                # -P: a `timeseries` folder where the agent happens to stand is not ours.
+                [sys.executable, "-P", "-m", "timeseries.embedded_writer"],
+                input=json.dumps(job),
+                capture_output=True,
+                text=True,
+                timeout=_WRITER_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise StoreError(
+                f"the store's writer did not finish within {_WRITER_SECONDS} s: {job['job']}"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"the store's writer could not be started: {error}") from error
+        if done.returncode == _FAILED_FOR_ROOM:
+            raise DiskFullError(done.stderr.strip())
+        if done.returncode == _FAILED:
+            raise StoreError(done.stderr.strip())
+        if done.returncode != 0:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise StoreError(
+                f"the store's writer ended with status {done.returncode} during {job['job']}:"
+                f" {last[0]}"
+            )
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result

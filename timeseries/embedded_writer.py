@@ -1,0 +1,215 @@
+"""The part of the embedded store that needs DuckDB: a process of its own that ends with its job.
+
+DuckDB would stay in the agent's memory with some 70 MB; here it is gone after a second. Called by
+`timeseries.embedded` as `python -m timeseries.embedded_writer`, job as JSON on standard input,
+result as JSON on standard output, an error as one line on standard error with exit status 3.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from timeseries import duck, store_files
+from timeseries.codec import KINDS, encode, load_row
+from timeseries.errors import DamagedRecordError, DiskFullError, StoreError
+from timeseries.reader import EmbeddedReader
+from timeseries.records import PlanRecord, TrainRecord
+from timeseries.rollup import QUARTER_NS, quarter_of, rollup
+from timeseries.spool_file import SPOOL_NAME
+from timeseries.spool_tail import EMBEDDED, Tail, open_tail
+from timeseries.store_files import STORE_NAME, StoreFile
+
+MEMORY = "96MB"
+_ROW_GROUP = 2_048
+_MERGED_ROW_GROUP = 8_192
+_PATHS_AT_ONCE = 200
+
+FAILED, FAILED_FOR_ROOM = 3, 4
+"""Exit statuses of a StoreError and of a DiskFullError."""
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Hold the store: a writer that outlived its agent ends before the next one begins."""
+    store.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(store / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        store_files.remove_leftovers(store)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _duckdb() -> Iterator[Any]:
+    with (
+        tempfile.TemporaryDirectory(prefix="pasprobe-write-") as spill,
+        duck.connected(threads=1, memory=MEMORY, spill=Path(spill)) as connection,
+    ):
+        yield connection
+
+
+def flush(data_dir: Path, first_id: int, last_id: int) -> dict[str, Any]:
+    """Write the pending id range of the spool to its files, one a kind and day.
+
+    Writing it again gives the same files. A range that is no longer pending is left alone: this
+    process was late and another has done it.
+    """
+    store = data_dir / STORE_NAME
+    with _alone(store), open_tail(data_dir / SPOOL_NAME) as tail:
+        if tail.pending(EMBEDDED) != (first_id, last_id):
+            return {"records": 0, "files": 0, "unreadable": 0}
+        with _duckdb() as connection:
+            return _write(connection, tail, store, first_id, last_id)
+
+
+def _write(connection: Any, tail: Tail, store: Path, first_id: int, last_id: int) -> dict[str, Any]:
+    records = files = 0
+    unreadable: list[str] = []
+
+    def readable(rows: Iterator[tuple[int, str, int, str]]) -> Iterator[tuple[int, str]]:
+        for id_, kind, _, payload in rows:
+            try:
+                load_row(kind, payload)
+            except DamagedRecordError:
+                unreadable.append(json.dumps({"id": id_, "kind": kind, "payload": payload}))
+            else:
+                yield id_, payload
+
+    name = store_files.file_name(first_id, last_id)
+    rows = tail.range_rows(first_id, last_id)
+    for (kind, day), group in groupby(rows, lambda row: (row[1], store_files.day_of(row[2]))):
+        if kind not in KINDS:
+            raise StoreError(
+                f"the spool holds records of an unknown kind {kind!r}: update pasprobe"
+            )
+        duck.create_table(connection, kind, "batch")
+        count = duck.insert(connection, kind, "batch", readable(group))
+        if count:
+            with store_files.written_aside(store / kind / day / name) as aside:
+                duck.copy_to_parquet(connection, "batch", aside, _ROW_GROUP)
+            records += count
+            files += 1
+    if unreadable:
+        kept = store / f"unreadable-{first_id}-{last_id}.ndjson"
+        with store_files.written_aside(kept) as aside:
+            aside.write_text("\n".join(unreadable) + "\n")
+    return {"records": records, "files": files, "unreadable": len(unreadable)}
+
+
+def compact(data_dir: Path, before_day: str, merges: int) -> dict[str, Any]:
+    """Merge the files of up to `merges` folders of days before `before_day` into one each."""
+    store = data_dir / STORE_NAME
+    merged = damaged = 0
+    with _alone(store), open_tail(data_dir / SPOOL_NAME) as tail:
+        cursor = 2**63 if tail.cursor is None else tail.cursor
+        folders = [
+            store / kind / day
+            for kind in KINDS
+            for day in store_files.days(store, kind)
+            if day < before_day
+        ]
+        for folder in folders:
+            if merged >= merges:
+                break
+            done, lost = _merge(folder, cursor)
+            merged += done
+            damaged += lost
+    return {"merged": merged, "damaged": damaged}
+
+
+def _merge(folder: Path, cursor: int) -> tuple[bool, int]:
+    """Merge one folder; returns (whether there was something to do, damaged files set aside)."""
+    listed = store_files.all_files(folder)
+    current = store_files.without_merged(listed)
+    for file in listed:
+        if file not in current:  # a merge was killed before it could delete these
+            file.path.unlink()
+    # Beyond the cursor a flush may still write the same name again.
+    files = [file for file in current if file.last_id <= cursor]
+    if len(files) < 2:
+        return False, 0
+    damaged = duck.unreadable(file.path for file in files)
+    for path in damaged:
+        store_files.set_aside(path)
+    files = [file for file in files if file.path not in damaged]
+    if len(files) >= 2:
+        _write_merged(folder, files)
+    return True, len(damaged)
+
+
+def _write_merged(folder: Path, files: list[StoreFile]) -> None:
+    name = store_files.file_name(files[0].first_id, max(file.last_id for file in files))
+    source = duck.parquet([file.path for file in files])
+    with _duckdb() as connection, store_files.written_aside(folder / name) as aside:
+        duck.copy_to_parquet(connection, f"(SELECT * FROM {source})", aside, _MERGED_ROW_GROUP)
+        (before,) = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
+        (after,) = connection.execute(f"SELECT count(*) FROM {duck.parquet([aside])}").fetchone()
+        if before != after:
+            raise StoreError(f"merging {folder}: {before} records became {after}, nothing changed")
+    for file in files:
+        file.path.unlink()
+
+
+def roll_up(data_dir: Path, due: list[tuple[str, int]]) -> dict[str, Any]:
+    """Roll-ups (as the spool's payloads) of these paths and quarters, from store and spool."""
+    payloads = []
+    with _alone(data_dir / STORE_NAME):
+        reader = EmbeddedReader(data_dir, threads=1, memory=MEMORY)
+        plans: dict[str, list[PlanRecord]] = {}
+        for plan in reader.plans({path for path, _ in due}):
+            plans.setdefault(plan.path, []).append(plan)
+        for quarter_ns, group in groupby(sorted(due, key=lambda d: (d[1], d[0])), lambda d: d[1]):
+            paths = [path for path, _ in group]
+            for first in range(0, len(paths), _PATHS_AT_ONCE):
+                some = paths[first : first + _PATHS_AT_ONCE]
+                trains: dict[str, list[TrainRecord]] = {}
+                for train in reader.trains(some, quarter_of(quarter_ns), quarter_ns + QUARTER_NS):
+                    trains.setdefault(train.path, []).append(train)
+                for path in some:
+                    # Trains that were dropped for want of room leave nothing to add up.
+                    if path in trains:
+                        record = rollup(trains[path], plans.get(path, []), quarter_ns, path)
+                        payloads.append(encode(record)[1])
+        for file in reader.damaged:
+            store_files.set_aside(file)
+    return {"payloads": payloads, "damaged": len(reader.damaged)}
+
+
+def main() -> int:
+    """Do the job on standard input."""
+    os.nice(10)  # the probe's schedule goes before
+    job = json.load(sys.stdin)
+    data_dir = Path(job["data_dir"])
+    try:
+        if job["job"] == "flush":
+            result = flush(data_dir, job["first_id"], job["last_id"])
+        elif job["job"] == "compact":
+            result = compact(data_dir, job["before_day"], job["merges"])
+        else:
+            result = roll_up(data_dir, [(path, quarter) for path, quarter in job["due"]])
+    except DiskFullError as error:
+        print(error, file=sys.stderr)
+        return FAILED_FOR_ROOM
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"store {data_dir / STORE_NAME}: {error}", file=sys.stderr)
+        return FAILED_FOR_ROOM if error.errno in {28, 122} else FAILED
+    json.dump(result, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,321 @@
+"""The spool: every record is in this SQLite file before anything else happens to it.
+
+A record whose `append` returned survives kill -9 and power loss. Sinks (the embedded store, later
+InfluxDB) read on from their own cursors; rows that all sinks have passed are deleted.
+One process writes (a lock says so), any number read (`timeseries.reader`).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from timeseries import spool_file, spool_room
+from timeseries.codec import decode, encode
+from timeseries.errors import StoreError
+from timeseries.records import Record, TrainRecord
+from timeseries.rollup import quarter_of
+from timeseries.spool_file import DamagedFileError, translated
+
+DEFAULT_LIMIT_BYTES = 1 << 30
+_DELETE_ROWS = 5_000
+"""Rows deleted a transaction: an append never waits long behind a big backlog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A record with its place in the spool."""
+
+    id: int
+    kind: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A quarter of a path whose roll-up is to be derived (again)."""
+
+    path: str
+    quarter_ns: int
+    last_id: int
+    """Spool id of the newest train that asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushRange:
+    """The spool ids that one flush takes, first and last included."""
+
+    first_id: int
+    last_id: int
+
+
+class Spool:
+    """The one writer of a spool file; may be called from several threads.
+
+    Raises `InUseError` when another process has it, `DiskFullError`, `StoreError`. A damaged file
+    is set aside (`set_aside` counts them) and a new one begun, at opening and in use.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self.path = path
+        self.limit_bytes = limit_bytes
+        self._mutex = threading.RLock()
+        self._lock = spool_file.lock(path)
+        try:
+            self._connection = spool_file.open_for_writing(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Give the file up; what was appended is on the disk already."""
+        with self._mutex:
+            if self._lock >= 0:
+                self._connection.close()
+                os.close(self._lock)
+                self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            if self._lock < 0:
+                raise StoreError(f"spool {self.path} is closed")
+            try:
+                with translated(self.path, doing):
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    try:
+                        yield self._connection
+                        self._connection.execute("COMMIT")
+                    except BaseException:
+                        if self._connection.in_transaction:
+                            self._connection.execute("ROLLBACK")
+                        raise
+            except DamagedFileError as error:
+                self._begin_anew(error)
+                raise
+
+    def _begin_anew(self, error: DamagedFileError) -> None:
+        names = self._sink_names_or_none()
+        self._connection.close()
+        spool_file.set_aside(self.path, str(error))
+        self._connection = spool_file.open_for_writing(self.path)
+        for name in names:
+            self.register(name)
+
+    def _sink_names_or_none(self) -> list[str]:
+        try:
+            return [name for (name,) in self._connection.execute("SELECT name FROM sinks")]
+        except sqlite3.Error:
+            return []
+
+    def append(self, records: Iterable[Record], *, settled: Sequence[Due] = ()) -> int:
+        """Keep these records, all or none, and return the id of the last one.
+
+        They are on the disk when this returns. `settled`: quarters whose roll-ups are among the
+        records; they stop being due in the same transaction, unless a newer train came.
+        Raises `SchemaError` for a value that does not fit, `DiskFullError` (nothing was written;
+        try again later), `StoreError`.
+        """
+        rows = []
+        for record in records:
+            kind, payload = encode(record)
+            rows.append((kind, record.path, record.start_ns, payload, record))
+        try:
+            return self._append(rows, settled)
+        except DamagedFileError:
+            # The damaged file was set aside and a new one stands ready.
+            return self._append(rows, settled)
+
+    def _append(self, rows: list[tuple[str, str, int, str, Record]], settled: Sequence[Due]) -> int:
+        with self._transaction("appending records") as connection:
+            due = []
+            for kind, path, start_ns, payload, record in rows:
+                cursor = connection.execute(
+                    "INSERT INTO records (kind, path, start_ns, payload) VALUES (?, ?, ?, ?)",
+                    (kind, path, start_ns, payload),
+                )
+                if isinstance(record, TrainRecord):
+                    due.append((quarter_of(start_ns), path, cursor.lastrowid))
+            connection.executemany("INSERT OR REPLACE INTO due VALUES (?, ?, ?)", due)
+            connection.executemany(
+                "DELETE FROM due WHERE quarter_ns = ? AND path = ? AND last_id <= ?",
+                [(item.quarter_ns, item.path, item.last_id) for item in settled],
+            )
+            spool_room.make_room(connection, self.limit_bytes)
+            (last_id,) = connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+            ).fetchone()
+        return int(last_id)
+
+    def register(self, sink: str) -> int:
+        """Let a sink (a name) take part from the oldest record on; returns its cursor."""
+        with self._transaction(f"registering {sink}") as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO sinks"
+                " SELECT ?, ifnull(min(id), (SELECT seq + 1 FROM sqlite_sequence)) - 1"
+                " FROM records",
+                (sink,),
+            )
+        return self.cursor(sink)
+
+    def forget(self, sink: str) -> None:
+        """A sink is no longer configured: nothing is kept for it any more."""
+        with self._transaction(f"forgetting {sink}") as connection:
+            connection.execute("DELETE FROM sinks WHERE name = ?", (sink,))
+            connection.execute("DELETE FROM flushes WHERE sink = ?", (sink,))
+
+    def _query(
+        self, doing: str, sql: str, values: Sequence[object] = ()
+    ) -> list[tuple[object, ...]]:
+        with self._mutex:
+            if self._lock < 0:
+                raise StoreError(f"spool {self.path} is closed")
+            with translated(self.path, doing):
+                return self._connection.execute(sql, values).fetchall()
+
+    def _number(self, doing: str, sql: str, values: Sequence[object] = ()) -> int | None:
+        value = self._query(doing, sql, values)[0][0]
+        return value if isinstance(value, int) else None
+
+    def cursor(self, sink: str) -> int:
+        """The last id that this sink has done with; `StoreError` for an unknown sink."""
+        found = self._query(
+            f"reading the cursor of {sink}", "SELECT cursor FROM sinks WHERE name = ?", (sink,)
+        )
+        if not found or not isinstance(found[0][0], int):
+            raise StoreError(f"spool {self.path} knows no sink {sink!r}: register it first")
+        return found[0][0]
+
+    def advance(self, sink: str, last_id: int) -> None:
+        """This sink has done with everything up to `last_id`; never goes backwards.
+
+        Ends the sink's pending flush in the same transaction, then deletes what all have passed.
+        """
+        self.cursor(sink)
+        with self._transaction(f"advancing {sink}") as connection:
+            connection.execute(
+                "UPDATE sinks SET cursor = max(cursor, ?) WHERE name = ?", (last_id, sink)
+            )
+            connection.execute(
+                "DELETE FROM flushes WHERE sink = ? AND last_id <= ?", (sink, last_id)
+            )
+        self._delete_passed()
+
+    def _delete_passed(self) -> None:
+        deleted = _DELETE_ROWS
+        while deleted == _DELETE_ROWS:
+            with self._transaction("deleting what every sink has") as connection:
+                deleted = connection.execute(
+                    "DELETE FROM records WHERE id IN (SELECT id FROM records"
+                    " WHERE id <= (SELECT min(cursor) FROM sinks) ORDER BY id LIMIT ?)",
+                    (_DELETE_ROWS,),
+                ).rowcount
+        with self._mutex, translated(self.path, "giving room back"):
+            self._connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+
+    def read(self, after_id: int, limit: int) -> list[Spooled]:
+        """The next records after this id, oldest first; `SchemaError` for a newer pasprobe's."""
+        rows = self._query(
+            "reading records",
+            "SELECT id, kind, payload FROM records WHERE id > ? ORDER BY id LIMIT ?",
+            (after_id, limit),
+        )
+        return [
+            Spooled(id_, kind, decode(kind, payload))
+            for id_, kind, payload in rows
+            if isinstance(id_, int) and isinstance(kind, str) and isinstance(payload, str)
+        ]
+
+    def pending_flush(self, sink: str, limit: int) -> FlushRange | None:
+        """The range that this sink is to write next; None when there is nothing.
+
+        The range is on the disk before this returns and stays the same until `advance`, so that a
+        sink which was killed while writing writes the same again.
+        """
+        cursor = self.cursor(sink)
+        with self._transaction(f"beginning a flush of {sink}") as connection:
+            found = connection.execute(
+                "SELECT first_id, last_id FROM flushes WHERE sink = ?", (sink,)
+            ).fetchone()
+            if found is None:
+                found = connection.execute(
+                    "SELECT min(id), max(id) FROM"
+                    " (SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?)",
+                    (cursor, limit),
+                ).fetchone()
+                if found[0] is None:
+                    return None
+                connection.execute("INSERT INTO flushes VALUES (?, ?, ?)", (sink, *found))
+        return FlushRange(*found)
+
+    def due(self, ended_by_ns: int, limit: int) -> list[Due]:
+        """Quarters with new trains that ended at or before this instant (UTC ns), oldest first."""
+        rows = self._query(
+            "looking for quarters to roll up",
+            "SELECT path, quarter_ns, last_id FROM due WHERE quarter_ns < ?"
+            " ORDER BY quarter_ns, path LIMIT ?",
+            (quarter_of(ended_by_ns), limit),
+        )
+        return [
+            Due(path, quarter_ns, last_id)
+            for path, quarter_ns, last_id in rows
+            if isinstance(path, str) and isinstance(quarter_ns, int) and isinstance(last_id, int)
+        ]
+
+    def raise_ids_above(self, last_id: int) -> None:
+        """Give only ids above this one from now on (the highest that the store has in a name)."""
+        with self._transaction("numbering") as connection:
+            connection.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'records'", (last_id,)
+            )
+            # Where records up to there are still spooled, a flush was killed: it will go on.
+            connection.execute(
+                "UPDATE sinks SET cursor = max(cursor, ?1)"
+                " WHERE NOT EXISTS (SELECT 1 FROM records WHERE id <= ?1)",
+                (last_id,),
+            )
+
+    def count_dropped(self, kind: str, count: int) -> None:
+        """Count records that could not be kept (`unreadable`, ...)."""
+        with self._transaction("counting what was dropped") as connection:
+            spool_room.count_dropped(connection, kind, count)
+
+    def depth(self, sink: str) -> int:
+        """How many records this sink has not done with."""
+        cursor = self.cursor(sink)
+        sql = "SELECT count(*) FROM records WHERE id > ?"
+        return self._number("counting records", sql, (cursor,)) or 0
+
+    def oldest(self, sink: str) -> int | None:
+        """`start_ns` of the oldest record that this sink has not done with, None if all done."""
+        sql = "SELECT (SELECT start_ns FROM records WHERE id > ? ORDER BY id LIMIT 1)"
+        return self._number("looking for the oldest record", sql, (self.cursor(sink),))
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was given up for want of room: samples, histograms, trains, rollups, unreadable."""
+        rows = self._query("reading what was dropped", "SELECT kind, count FROM dropped")
+        return {str(kind): count for kind, count in rows if isinstance(count, int)}
+
+    @property
+    def set_aside(self) -> int:
+        """Damaged spool files that lie beside this one."""
+        return spool_file.times_set_aside(self.path)

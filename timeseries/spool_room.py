@@ -1,0 +1,87 @@
+"""What the spool gives up when it nears its size limit, in which order, and that it counts it.
+
+Raw samples go first, then the oldest histograms, then trains, roll-ups last; plans stay, for
+without them nobody could say what is missing. What a sink is writing at the moment is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+from timeseries.codec import without_histograms
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+_TARGET = 0.9
+"""Down to this share of the limit, so that not every append has to make room."""
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the database in use (free pages are used again, they do not count)."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int((pages - free) * page_size)
+
+
+def make_room(connection: sqlite3.Connection, limit_bytes: int) -> None:
+    """Drop what has to go, inside the caller's transaction."""
+    if used_bytes(connection) <= limit_bytes:
+        return
+    target = int(limit_bytes * _TARGET)
+    before = dict(connection.execute("SELECT kind, count FROM dropped"))
+    steps = (
+        ("samples", _delete),
+        ("histograms", _strip),
+        ("trains", _delete),
+        ("rollups", _delete),
+    )
+    for kind, step in steps:
+        while used_bytes(connection) > target:
+            count = step(connection, kind)
+            if not count:
+                break
+            count_dropped(connection, kind, count)
+    after = connection.execute("SELECT kind, count FROM dropped").fetchall()
+    news = {kind: count - before.get(kind, 0) for kind, count in after if kind != "unreadable"}
+    log.warning(
+        "the spool reached its limit of %d bytes; dropped: %s; more room or a reachable store"
+        " would keep them",
+        limit_bytes,
+        ", ".join(f"{count} {kind}" for kind, count in news.items() if count) or "nothing left",
+    )
+
+
+_FREE = "NOT EXISTS (SELECT 1 FROM flushes WHERE records.id BETWEEN first_id AND last_id)"
+
+
+def _delete(connection: sqlite3.Connection, kind: str) -> int:
+    return connection.execute(
+        "DELETE FROM records WHERE id IN"
+        f" (SELECT id FROM records WHERE kind = ? AND {_FREE} ORDER BY id LIMIT ?)",
+        (kind, _BATCH),
+    ).rowcount
+
+
+def _strip(connection: sqlite3.Connection, _: str) -> int:
+    rows = connection.execute(
+        "SELECT id, kind, payload FROM records WHERE kind IN ('trains', 'rollups')"
+        f" AND stripped = 0 AND {_FREE} ORDER BY id LIMIT ?",
+        (_BATCH,),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE records SET payload = ?, stripped = 1 WHERE id = ?",
+        [(without_histograms(kind, payload), id_) for id_, kind, payload in rows],
+    )
+    return len(rows)
+
+
+def count_dropped(connection: sqlite3.Connection, kind: str, count: int) -> None:
+    """Add to the durable counter of this kind."""
+    connection.execute(
+        "INSERT INTO dropped VALUES (?, ?)"
+        " ON CONFLICT (kind) DO UPDATE SET count = count + excluded.count",
+        (kind, count),
+    )
