@@ -111,6 +111,12 @@ def test_a_place_that_is_absent_has_the_line_of_the_table_around_it() -> None:
     assert line_at(lines, ("nowhere", 3)) == 1
 
 
+SCALARS = [
+    *("1", "-1.5e3", "true", "1979-05-27 07:32:00", '""', "''", "'#]}'", r'"\"]},#\\"'),
+    *('"""a"\n\n]"""', '"""\\""""""', "'''\n'a''\n}'''", '"""\\\n  x"""', "''''x'''''"),
+]
+
+
 class Writer:
     """Writes TOML and notes the line of everything it writes, independently of the reader."""
 
@@ -182,15 +188,7 @@ class Writer:
             self.gap(breaks=False)
             self.put("}")
         else:
-            self.put(
-                self.draw(
-                    st.sampled_from(
-                        ["1", "-1.5e3", "true", "1979-05-27 07:32:00", '""', "''", "'#]}'"]
-                        + [r'"\"]},#\\"', '"""a"\n\n]"""', '"""\\""""""', "'''\n'a''\n}'''"]
-                        + ['"""\\\n  x"""', "''''x'''''"]
-                    )
-                )
-            )
+            self.put(self.draw(st.sampled_from(SCALARS)))
 
 
 @st.composite
@@ -207,10 +205,8 @@ def documents(draw: st.DrawFn) -> Writer:
     body(())
     for _ in range(draw(st.integers(0, 3))):
         name = out.fresh()
-        for index in range(draw(st.integers(1, 3))):
-            array = draw(st.booleans()) if index == 0 else array
-            if not array and index:
-                break
+        array = draw(st.booleans())
+        for index in range(draw(st.integers(1, 3)) if array else 1):
             place: Place = (name, index) if array else (name,)
             out.note(name)
             out.note(*place)

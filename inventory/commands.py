@@ -1,0 +1,108 @@
+"""The commands `init` and `check`. Heavy imports are inside: `pasprobe ping` must start at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from inventory.limits import LimitSource
+    from inventory.load import Loaded
+    from inventory.overview import PathOverview
+
+CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
+
+
+def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
+    """Add `init` and `check`; `limits` gives the SLA catalogue when it is first needed."""
+
+    @app.command()
+    def init(
+        path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("pasprobe.toml"),
+        force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    ) -> None:
+        """Write a commented configuration that passes `check`.
+
+        Example: pasprobe init && pasprobe check
+        """
+        from inventory.template import InitError, write_configuration
+
+        try:
+            written = write_configuration(path, force=force)
+        except InitError as error:
+            sys.stderr.write(f"{error}\n")
+            raise typer.Exit(2) from None
+        if as_json:
+            import json
+
+            typer.echo(json.dumps({"file": str(written)}))
+        else:
+            typer.echo(f"wrote {written}; now edit it, and see `pasprobe check`")
+
+    @app.command()
+    def check(
+        config: Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="A list, one object a path.")] = False,
+    ) -> None:
+        """Say what would be measured, or all that is wrong and where.
+
+        Example: pasprobe check --config /etc/pasprobe --json
+        """
+        from inventory.load import ConfigurationError, load
+        from inventory.overview import as_json as row_as_json
+        from inventory.overview import overview
+
+        try:
+            loaded = load(config, environ=os.environ)
+        except ConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            raise typer.Exit(2) from None
+        rows = overview(loaded.configuration, limits())
+        if as_json:
+            import json
+
+            typer.echo(json.dumps([row_as_json(row) for row in rows], indent=2))
+        else:
+            _print_overview(loaded, rows)
+
+
+def _print_overview(loaded: Loaded, rows: tuple[PathOverview, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from inventory.overview import limits_text, train_text
+
+    table = Table(title=str(loaded.path))
+    for heading in ("path", "target", "method", "train", "judged by"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("packets/s", "kbit/s"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        stamp = row.path.method == "stamp"
+        name = row.path.id if row.here else f"{row.path.id} (not run here)"
+        table.add_row(
+            Text(name),
+            Text(str(row.target) if stamp else row.target.host),
+            row.path.method + (" hmac" if row.path.auth_key else ""),
+            Text(train_text(row.path)),
+            Text(limits_text(row)),
+            f"{float(row.packets_per_second):.3f}",
+            f"{float(row.kbit_per_second):.3f}",
+            end_section=row is rows[-1],
+        )
+    table.add_row(
+        "total run here",
+        *[""] * 4,
+        f"{float(sum(r.packets_per_second for r in rows if r.here)):.3f}",
+        f"{float(sum(r.kbit_per_second for r in rows if r.here)):.3f}",
+    )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    console.print("packets/s and kbit/s: sent, on average, from the IP header on", style="dim")

@@ -1,0 +1,135 @@
+"""Tables for the rooms that ask, restore and answer: devices, people, servers, times."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from inventory.secrets import Secret
+from inventory.table import Table
+from inventory.values import Host, Identifier, Instant, Text, Whole
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Snmp(Table):
+    """How a device is asked by SNMP."""
+
+    version: Literal["1", "2c", "3"]
+    community: Secret | None = None
+    user: Text | None = None
+    auth: Secret | None = None
+    auth_protocol: Literal["md5", "sha", "sha256", "sha512"] = "sha"
+    priv: Secret | None = None
+    priv_protocol: Literal["des", "aes", "aes256"] = "aes"
+    port: Annotated[Whole, Field(ge=1, le=65_535)] = 161
+
+
+class Login(Table):
+    """How a device's command line is entered."""
+
+    user: Text
+    password: Secret | None = None
+    enable: Secret | None = None
+
+
+class Device(Table):
+    """`[[device]]`: a firewall or a switch."""
+
+    id: Identifier
+    host: Host
+    role: Literal["firewall", "switch"]
+    platform: Identifier
+    snmp: Snmp | None = None
+    login: Login | None = None
+    template: Text | None = None
+    pas: tuple[Identifier, ...] = ()
+    transport: Literal["ssh", "telnet"] = "ssh"
+    jump: Host | None = None
+    group: Text | None = None
+    access_interface: Text | None = None
+
+
+class Party(Table):
+    """`[[party]]`: an organisation that has contacts."""
+
+    id: Identifier
+    name: Text
+
+
+class Contact(Table):
+    """`[[contact]]`: who of a party is told at which level of escalation."""
+
+    party: Identifier
+    level: Annotated[Whole, Field(ge=1)]
+    role: Text
+    to: tuple[Text, ...] = ()
+    cc: tuple[Text, ...] = ()
+    phones: tuple[Text, ...] = ()
+    hours: Text | None = None
+
+
+class Mail(Table):
+    """`[mail]`: how messages are sent."""
+
+    host: Host
+    port: Annotated[Whole, Field(ge=1, le=65_535)] = 25
+    sender: Text = Field(validation_alias="from")
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    user: Text | None = None
+    password: Secret | None = None
+
+
+class Webhook(Table):
+    """`[[webhook]]`: an address that is told of incidents."""
+
+    id: Identifier
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
+    secret: Secret | None = None
+
+
+class Server(Table):
+    """`[[server]]`: a server with a dedicated and a spare address."""
+
+    id: Identifier
+    pas: Identifier | None = None
+    production: Host
+    dedicated: Host | None = None
+    spare: Host | None = None
+    sftp: Text | None = None
+    """The SFTP folder of its backups."""
+
+
+class Application(Table):
+    """An application that a client uses, and how it is checked."""
+
+    name: Text
+    host: Host
+    check: Annotated[str, StringConstraints(pattern=r"^(icmp|tcp:[1-9][0-9]{0,4})$")]
+
+
+class Client(Table):
+    """`[[client]]`: who is reported to, and the applications that matter to them."""
+
+    name: Identifier
+    report_to: tuple[Text, ...] = ()
+    applications: tuple[Application, ...] = ()
+
+
+class ShopHours(Table):
+    """`[[shop_hours]]`: when a site is open, in its local time."""
+
+    pas: Identifier
+    days: tuple[Weekday, ...]
+    opens: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+    closes: Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+
+
+class Maintenance(Table):
+    """`[[maintenance]]`: announced work."""
+
+    pas: tuple[Identifier, ...]
+    start: Instant
+    end: Instant
+    reason: Text
