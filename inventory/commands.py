@@ -54,7 +54,8 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
 
         Example: pasprobe check --config /etc/pasprobe --json
         """
-        from inventory.load import ConfigurationError, load
+        from inventory.errors import ConfigurationError
+        from inventory.load import load
         from inventory.overview import as_json as row_as_json
         from inventory.overview import overview
 

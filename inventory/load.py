@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from inventory.checks import RULES, Item, nearest
+from inventory.errors import ConfigurationError, Problem, SecretError
 from inventory.models import Configuration
-from inventory.secrets import Secret, SecretError
+from inventory.secrets import Secret
 from inventory.table import Table
 from inventory.tables import Understood, related, secrets_in, table_models, understand
 from inventory.toml_lines import Place, line_at, lines_of
@@ -25,29 +26,6 @@ from inventory.values import Reading
 VARIABLE = "PASPROBE_CONFIG"
 HERE = Path("pasprobe.toml")
 SYSTEM = Path("/etc/pasprobe")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong, where it stands, and what to do about it."""
-
-    file: Path
-    line: int | None
-    """From 1; None where the file as a whole is meant."""
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.message}" + (f" — {self.remedy}" if self.remedy else "")
-
-
-class ConfigurationError(Exception):
-    """The configuration cannot be used; the text has one line a problem."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,11 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationInfo, field_validator, model_validator
 
+from inventory.errors import SecretError
 from inventory.table import Table
 from inventory.values import reading, refuse
 
 REMEDY = 'write { env = "NAME" } or { file = "/path/to/it" }'
-
-
-class SecretError(Exception):
-    """A secret cannot be had; the text names the variable or the file, and never a value."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(f"{message} — {remedy}")
-        self.message = message
-        self.remedy = remedy
 
 
 class Secret(Table):

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inventory.load import ConfigurationError, Loaded, Problem, load
+from inventory.errors import ConfigurationError, Problem
+from inventory.load import Loaded, load
 from inventory.template import commented_configuration
 from inventory.values import HostPort
 
