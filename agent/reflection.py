@@ -9,9 +9,7 @@ go. A reply has the length of its request: the base fields of requests shorter t
 from __future__ import annotations
 
 import hmac
-from collections import Counter
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from agent.rate_limit import RateLimit
 from agent.reflector_access import NO_KEYS, Keyring, Prefixes, Sources, read_sources
+from agent.reflector_counters import ReflectorCounters, Refusal
 from agent.reflector_sessions import Session, SessionKey, SessionTable
 from agent.samples import ClockState, Int64Array, StampFormat, UInt8Array
 from agent.wire.ntp import encode_error_estimate, to_ntp, to_ptp, to_wire
@@ -31,72 +30,15 @@ from agent.wire.stamp import (
     PORT,
     packet_hmac,
 )
-from agent.wire.tlv import BASE, BASE_AUTHENTICATED, TlvType
+from agent.wire.tlv_format import BASE, BASE_AUTHENTICATED, HEADER_OCTETS, TlvType
 from agent.wire.tlv_reflection import Arrival, FollowUp, reflect_tlvs
 
 LOOP_PORTS: Final = (0, 7, 19, PORT)
-"""Source ports that are never answered: nobody, and services that would answer our answer. Two
-reflectors that a forged packet sets on each other would talk for ever."""
-_PTP: Final = 0x40
+"""Source ports that are never answered: nobody, and services that would answer our answer."""
+PTP: Final = 0x40
 """The Z bit, in the first octet of an Error Estimate."""
 
 Rows = npt.NDArray[np.intp]
-
-
-class Refusal(Enum):
-    """Why a datagram got no answer."""
-
-    SHORT = "short"
-    """Less than 14 octets: no request of any kind."""
-    OVERSIZE = "oversize"
-    """Longer than the receive buffer's slot: it cannot be given back whole."""
-    NOT_ALLOWED = "not-allowed"
-    """The source lies in no allowed prefix."""
-    SOURCE_PORT = "source-port"
-    """The source port is a reflector's (`LOOP_PORTS`, and our own)."""
-    RATE = "rate"
-    """The source sends more than its rate."""
-    UNAUTHENTICATED = "unauthenticated"
-    """A key is configured, and the packet is not of the authenticated format."""
-    HMAC = "hmac"
-    """The HMAC is wrong."""
-    SESSIONS = "sessions"
-    """Stateful, and the table of sessions is full."""
-
-
-@dataclass(slots=True)
-class ReflectorCounters:
-    """What became of every datagram: received = answered + refused + unsent."""
-
-    received: int = 0
-    answered: int = 0
-    refused: Counter[Refusal] = field(default_factory=Counter)
-    unsent: Counter[str] = field(default_factory=Counter)
-    """errno name -> replies that the kernel did not take."""
-    dropped: int = 0
-    """Datagrams that our own full receive buffer lost before they were received."""
-    malformed_tlvs: int = 0
-    """Answered requests with a malformed TLV."""
-    tlv_integrity_failed: int = 0
-    """Answered requests whose HMAC TLV was wrong or missing."""
-    follow_ups: int = 0
-    """Replies that told when an earlier one left."""
-    departures: int = 0
-    """Kernel TX stamps matched to their reply."""
-
-    def as_dict(self) -> dict[str, int | dict[str, int]]:
-        """For JSON; every reason is there, also with 0."""
-        return {
-            "received": self.received,
-            "answered": self.answered,
-            "refused": {reason.value: self.refused[reason] for reason in Refusal},
-            "unsent": dict(self.unsent),
-            "dropped": self.dropped,
-            "malformed_tlvs": self.malformed_tlvs,
-            "tlv_integrity_failed": self.tlv_integrity_failed,
-            "follow_ups": self.follow_ups,
-            "departures": self.departures,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +77,44 @@ class Replies:
     """What is to be sent back: rows of the batch, in the order of their coming."""
 
     rows: Rows
+    signed: npt.NDArray[np.bool_]
+    """Replies of the authenticated format."""
+    keys: list[bytes]
+    """The key of each; empty for one that is not signed."""
     tos: npt.NDArray[np.int16]
     """TOS octet of each reply: the request's DSCP, or what its TLV asked for; never ECN."""
     ptp: npt.NDArray[np.bool_] | None
     """Replies in PTP format; None = none is."""
-    keys: dict[int, bytes]
-    """Index into `rows` -> key of an authenticated reply."""
     follow_up: dict[int, Session]
     """Index into `rows` -> session that wants to know when this reply leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the steps of one batch share."""
+
+    requests: Requests
+    sources: Sources
+    sessions: SessionTable
+    monotonic_ns: int
+
+    def session(self, row: int, signed: bool) -> Session | None:
+        """The session of a row; None when the table is full."""
+        octets, at = self.requests.data[row], AUTHENTICATED.ssid if signed else PLAIN.ssid
+        # A request of 14 or 15 octets ends before its SSID.
+        whole = self.requests.lengths[row] >= at + 2
+        key = SessionKey(
+            int(self.sources.high[row]),
+            int(self.sources.low[row]),
+            int(self.sources.port[row]),
+            int(octets[at]) << 8 | int(octets[at + 1]) if whole else 0,
+            int(self.sources.zone[row]),
+        )
+        return self.sessions.get(key, self.monotonic_ns)
+
+    def keys(self, row: int, ring: Keyring) -> tuple[bytes, ...]:
+        """The keys of a row's source."""
+        return ring.keys(int(self.sources.high[row]), int(self.sources.low[row]))
 
 
 class Reflection:
@@ -159,229 +131,174 @@ class Reflection:
         self._limit = limit
         self._loops = np.zeros(1 << 16, np.bool_)
         self._loops[[*LOOP_PORTS, *own_ports]] = True
-        self._synchronised = False
-        self._errors = {"ntp": 0, "ptp": 0}
-        self.set_clock(ClockState(synchronised=False, error_ns=None))
+        self._clock = ClockState(synchronised=False, error_ns=None)
+        self._estimates = (0, 0)
+        self.set_clock(self._clock)
 
     def set_clock(self, state: ClockState) -> None:
         """Say from now on in every Error Estimate what the kernel says of our clock."""
-        self._synchronised = state.synchronised
-        formats: tuple[StampFormat, StampFormat] = ("ntp", "ptp")
-        for time_format in formats:
-            self._errors[time_format] = encode_error_estimate(
-                state.synchronised, state.error_ns, time_format
-            )
+        self._clock = state
+        self._estimates = (
+            encode_error_estimate(state.synchronised, state.error_ns, "ntp"),
+            encode_error_estimate(state.synchronised, state.error_ns, "ptp"),
+        )
 
     def reflect(
         self, requests: Requests, sessions: SessionTable, utc_ns: int, monotonic_ns: int
     ) -> Replies:
         """Judge a batch and turn what is answered into replies, in place, all but T3."""
-        n = len(requests.lengths)
-        self.counters.received += n
-        sources = read_sources(requests.names)
-        rows = self._admit(requests, sources, monotonic_ns)
-        keys: dict[int, bytes] = {}
+        self.counters.received += len(requests.lengths)
+        batch = _Batch(requests, read_sources(requests.names), sessions, monotonic_ns)
+        rows = self._admit(batch)
+        keys = [b""] * len(rows)
         if self._policy.keys:
-            rows, keys = self._authenticate(requests, sources, rows)
-        numbers: list[int] | None = None
-        known: list[Session] = []
+            rows, keys = self._authenticate(batch, rows)
+        found: list[Session] = []
         if self._policy.stateful:
-            rows, keys, known = self._find_sessions(
-                requests, sources, rows, keys, sessions, monotonic_ns
-            )
-            numbers = [session.number() for session in known]
-        replies = Replies(
-            rows, np.maximum(requests.tos[rows], 0) & 0xFC, None, keys, {}
-        )
+            rows, keys, found = self._find_sessions(batch, rows, keys)
+        numbers = [session.number() for session in found]
+        tos = np.maximum(requests.tos[rows], 0) & 0xFC
+        signed = np.fromiter(map(bool, keys), np.bool_, len(keys))
+        replies = Replies(rows, signed, keys, tos, None, {})
         if len(rows):
-            self._reflect_tlvs(requests, replies, sources, sessions, monotonic_ns, known, numbers)
-            self._write_base(requests, replies, numbers, utc_ns)
+            self._reflect_tlvs(batch, replies, found, numbers)
+            self._write_base(requests, replies, utc_ns)
+            if numbers:
+                column(requests.data, 0, ">u4")[rows] = numbers
         return replies
 
     def depart(self, data: UInt8Array, replies: Replies, part: slice, utc_ns: int) -> None:
         """Write T3 = `utc_ns` into the replies of `part`, and sign the authenticated ones."""
-        rows = replies.rows[part]
-        if replies.ptp is None:
-            wire = to_ntp(utc_ns)
-        else:
-            wire = np.where(replies.ptp[part], to_ptp(utc_ns), to_ntp(utc_ns))
-        if not replies.keys:
+        rows, signed = replies.rows[part], replies.signed[part]
+        wire = np.broadcast_to(to_ntp(utc_ns), len(rows))
+        if replies.ptp is not None:
+            wire = np.where(replies.ptp[part], to_ptp(utc_ns), wire)
+        if not signed.any():
             column(data, PLAIN.stamp, ">u8")[rows] = wire
             return
-        signed = np.array([i in replies.keys for i in range(*part.indices(len(replies.rows)))])
-        wire = np.broadcast_to(wire, len(rows))
         column(data, PLAIN.stamp, ">u8")[rows[~signed]] = wire[~signed]
         column(data, AUTHENTICATED.stamp, ">u8")[rows[signed]] = wire[signed]
-        start = part.indices(len(replies.rows))[0]
-        for i in np.flatnonzero(signed).tolist():
-            row = data[rows[i]]
-            made = packet_hmac(replies.keys[start + i], row[:HMAC_AT].tobytes())
-            row[HMAC_AT:BASE_AUTHENTICATED] = np.frombuffer(made, np.uint8)
+        for row, key in zip(rows.tolist(), replies.keys[part], strict=True):
+            if key:
+                made = packet_hmac(key, data[row, :HMAC_AT].tobytes())
+                data[row, HMAC_AT:BASE_AUTHENTICATED] = np.frombuffer(made, np.uint8)
 
-    def _refuse(self, reason: Refusal, count: int) -> None:
+    def _refuse(self, reason: Refusal, count: int = 1) -> None:
         if count:
             self.counters.refused[reason] += count
 
-    def _admit(self, requests: Requests, sources: Sources, monotonic_ns: int) -> Rows:
+    def _admit(self, batch: _Batch) -> Rows:
         """Rows that pass what is judged without looking into them."""
-        lengths = requests.lengths
+        lengths = batch.requests.lengths
         passing = np.ones(len(lengths), np.bool_)
         for reason, good in (
             (Refusal.SHORT, lengths >= LEAST_REQUEST),
-            (Refusal.OVERSIZE, lengths <= requests.data.shape[1]),
-            (Refusal.NOT_ALLOWED, self._policy.allow.match(sources)),
-            (Refusal.SOURCE_PORT, ~self._loops[sources.port]),
+            (Refusal.OVERSIZE, lengths <= batch.requests.data.shape[1]),
+            (Refusal.NOT_ALLOWED, self._policy.allow.match(batch.sources)),
+            (Refusal.SOURCE_PORT, ~self._loops[batch.sources.port]),
+            (Refusal.REPLY, ~_replies(batch.requests.data, lengths)),
         ):
             if not good.all():
                 self._refuse(reason, int((passing & ~good).sum()))
                 passing &= good
         rows = np.flatnonzero(passing)
-        granted = self._limit.take(sources.limited_as[rows], monotonic_ns)
-        if granted.all():
-            return rows
+        granted = self._limit.take(batch.sources.limited_as[rows], batch.monotonic_ns)
         self._refuse(Refusal.RATE, int((~granted).sum()))
         return rows[granted]
 
-    def _authenticate(
-        self, requests: Requests, sources: Sources, rows: Rows
-    ) -> tuple[Rows, dict[int, bytes]]:
-        """Rows that show a key or need none, and the key by the place in these rows.
+    def _authenticate(self, batch: _Batch, rows: Rows) -> tuple[Rows, list[bytes]]:
+        """Rows that show a key or need none, with their keys.
 
         Nothing on the wire names the mode: octets 4 to 15 are zero in the authenticated format
         and the time in the other.
         """
         kept: list[int] = []
-        keys: dict[int, bytes] = {}
+        keys: list[bytes] = []
         for row in rows.tolist():
-            own = self._policy.keys.keys(int(sources.high[row]), int(sources.low[row]))
-            octets = requests.data[row, :BASE_AUTHENTICATED].tobytes()
-            if requests.lengths[row] < BASE_AUTHENTICATED or any(octets[4:16]):
-                if self._policy.allow_unauthenticated:
-                    kept.append(row)
-                else:
-                    self._refuse(Refusal.UNAUTHENTICATED, 1)
-                continue
-            for key in own:
-                if hmac.compare_digest(octets[HMAC_AT:], packet_hmac(key, octets)):
-                    keys[len(kept)] = key
-                    kept.append(row)
-                    break
+            octets = batch.requests.data[row, :BASE_AUTHENTICATED].tobytes()
+            key: bytes | None = b""
+            refusal = Refusal.UNAUTHENTICATED
+            if batch.requests.lengths[row] >= BASE_AUTHENTICATED and not any(octets[4:16]):
+                key = _right_key(octets, batch.keys(row, self._policy.keys))
+                refusal = Refusal.HMAC
+            elif not self._policy.allow_unauthenticated:
+                key = None
+            if key is None:
+                self._refuse(refusal)
             else:
-                self._refuse(Refusal.HMAC, 1)
+                kept.append(row)
+                keys.append(key)
         return np.array(kept, np.intp), keys
 
-    def _key(self, requests: Requests, sources: Sources, row: int, signed: bool) -> SessionKey:
-        at = AUTHENTICATED.ssid if signed else PLAIN.ssid
-        octets = requests.data[row]
-        # A request of 14 or 15 octets ends before its SSID.
-        ssid = int(octets[at]) << 8 | int(octets[at + 1]) if requests.lengths[row] >= at + 2 else 0
-        return SessionKey(
-            int(sources.high[row]), int(sources.low[row]), int(sources.port[row]), ssid,
-            int(sources.zone[row]),
-        )  # fmt: skip
-
     def _find_sessions(
-        self,
-        requests: Requests,
-        sources: Sources,
-        rows: Rows,
-        keys: dict[int, bytes],
-        sessions: SessionTable,
-        monotonic_ns: int,
-    ) -> tuple[Rows, dict[int, bytes], list[Session]]:
-        """Rows with a session, their keys by the new place, and their sessions."""
-        kept: list[int] = []
-        kept_keys: dict[int, bytes] = {}
-        found: list[Session] = []
-        for i, row in enumerate(rows.tolist()):
-            session = sessions.get(self._key(requests, sources, row, i in keys), monotonic_ns)
-            if session is None:
-                self._refuse(Refusal.SESSIONS, 1)
-                continue
-            if i in keys:
-                kept_keys[len(kept)] = keys[i]
-            kept.append(row)
-            found.append(session)
-        return np.array(kept, np.intp), kept_keys, found
+        self, batch: _Batch, rows: Rows, keys: list[bytes]
+    ) -> tuple[Rows, list[bytes], list[Session]]:
+        """Rows with a session, with their keys and sessions."""
+        found = [
+            batch.session(row, bool(key)) for row, key in zip(rows.tolist(), keys, strict=True)
+        ]
+        self._refuse(Refusal.SESSIONS, found.count(None))
+        kept = [i for i, session in enumerate(found) if session is not None]
+        return (
+            rows[kept],
+            [keys[i] for i in kept],
+            [session for session in found if session is not None],
+        )
 
     def _reflect_tlvs(
-        self,
-        requests: Requests,
-        replies: Replies,
-        sources: Sources,
-        sessions: SessionTable,
-        monotonic_ns: int,
-        known: list[Session],
-        numbers: list[int] | None,
+        self, batch: _Batch, replies: Replies, found: list[Session], numbers: list[int]
     ) -> None:
         """Everything after the base packet of every reply."""
-        rows, lengths, data = replies.rows, requests.lengths[replies.rows], requests.data
-        base = np.full(len(rows), BASE)
-        base[list(replies.keys)] = BASE_AUTHENTICATED
+        data, lengths = batch.requests.data, batch.requests.lengths[replies.rows].astype(np.int64)
+        base = np.where(replies.signed, BASE_AUTHENTICATED, BASE)
         longer = np.flatnonzero(lengths > base)
         if not len(longer):
             return
         # The two common ends of a packet need no walk: zero octets, and extra padding alone.
-        at = rows[longer], base[longer]
-        rest = lengths[longer] - base[longer]
-        header = [data[at[0], at[1] + i] for i in range(4)]
-        room = rest >= 4
-        zero = room & ((header[0] | header[1] | header[2] | header[3]) == 0)
-        padding = room & (header[1] == TlvType.EXTRA_PADDING)
-        padding &= (header[2].astype(np.int64) << 8 | header[3]) == rest.astype(np.int64) - 4
-        data[at[0][padding], at[1][padding]] &= 0x1F
+        rows, at = replies.rows[longer], base[longer]
+        rest = lengths[longer] - at
+        flags, kind, high, low = (
+            data[rows, np.minimum(at + i, data.shape[1] - 1)].astype(np.int64) for i in range(4)
+        )
+        zero = (rest >= HEADER_OCTETS) & ((flags | kind | high | low) == 0)
+        padding = (kind == TlvType.EXTRA_PADDING) & ((high << 8 | low) == rest - HEADER_OCTETS)
+        data[rows[padding], at[padding]] = 0
         for i in longer[~(zero | padding)].tolist():
             self._reflect_one(
-                requests, replies, sources, sessions, monotonic_ns, i, int(base[i]),
-                known[i] if known else None, numbers[i] if numbers else None,
-            )  # fmt: skip
+                batch, replies, i, found[i] if found else None, numbers[i] if numbers else None
+            )
 
     def _reflect_one(
-        self,
-        requests: Requests,
-        replies: Replies,
-        sources: Sources,
-        sessions: SessionTable,
-        monotonic_ns: int,
-        i: int,
-        base: int,
-        session: Session | None,
-        number: int | None,
+        self, batch: _Batch, replies: Replies, i: int, session: Session | None, number: int | None
     ) -> None:
-        row = int(replies.rows[i])
-        octets = requests.data[row]
-        end = int(requests.lengths[row])
-        key = replies.keys.get(i)
-        if key is None:
-            own = self._policy.keys.keys(int(sources.high[row]), int(sources.low[row]))
-            key = own[0] if own else None
-        at = PLAIN if base == BASE else AUTHENTICATED
-        time_format: StampFormat = "ptp" if octets[at.error_estimate] & _PTP else "ntp"
+        row, signed = int(replies.rows[i]), bool(replies.signed[i])
+        octets = batch.requests.data[row]
+        place = slice(BASE_AUTHENTICATED if signed else BASE, int(batch.requests.lengths[row]))
+        at = AUTHENTICATED if signed else PLAIN
+        time_format: StampFormat = "ptp" if octets[at.error_estimate] & PTP else "ntp"
         asked = octets[:4].tobytes()
         asker: Session | None = None
 
         def follow_up() -> FollowUp | None:
             nonlocal asker
-            asker = session or sessions.get(
-                self._key(requests, sources, row, base != BASE), monotonic_ns
-            )
+            asker = session or batch.session(row, signed)
             departure = asker.departure() if asker else None
             if departure is None:
                 return None
             self.counters.follow_ups += 1
             return FollowUp(departure.sequence, int(to_wire(departure.utc_ns, time_format)))
 
-        region = bytearray(octets[base:end].tobytes())
+        region = bytearray(octets[place].tobytes())
         outcome = reflect_tlvs(
             region,
             (asked, asked if number is None else number.to_bytes(4)),
-            Arrival(max(int(requests.tos[row]), 0), self._synchronised),
-            key=key,
-            authenticated=base != BASE,
+            Arrival(max(int(batch.requests.tos[row]), 0), self._clock.synchronised),
+            key=replies.keys[i] or next(iter(batch.keys(row, self._policy.keys)), None),
+            authenticated=signed,
             may_send=lambda dscp: self._policy.dscp is None or dscp in self._policy.dscp,
             follow_up=follow_up,
         )
-        octets[base:end] = np.frombuffer(region, np.uint8)
+        octets[place] = np.frombuffer(region, np.uint8)
         self.counters.malformed_tlvs += outcome.malformed
         self.counters.tlv_integrity_failed += outcome.integrity_failed
         if outcome.dscp is not None:
@@ -389,50 +306,60 @@ class Reflection:
         if asker is not None:
             replies.follow_up[i] = asker
 
-    def _write_base(
-        self, requests: Requests, replies: Replies, numbers: list[int] | None, utc_ns: int
-    ) -> None:
-        """The base packet of every reply, all but T3 and HMAC."""
-        data, rows = requests.data, replies.rows
-        signed = np.zeros(len(rows), np.bool_)
-        signed[list(replies.keys)] = True
-        plain, lengths = rows[~signed], requests.lengths[rows]
-        if (lengths < BASE).any():
-            # What an earlier datagram left in the slot is no part of a short request.
-            beyond = np.arange(BASE) >= lengths[:, None]
-            data[rows, :BASE] = np.where(beyond, 0, data[rows, :BASE])
-        estimate_at = np.where(signed, AUTHENTICATED.error_estimate, PLAIN.error_estimate)
-        ptp = (data[rows, estimate_at] & _PTP) != 0
+    def _write_base(self, requests: Requests, replies: Replies, utc_ns: int) -> None:
+        """The base packet of every reply, all but T3, HMAC and a number of our own."""
+        data, rows, signed = requests.data, replies.rows, replies.signed
+        lengths = requests.lengths[rows]
+        for row in rows[lengths < BASE].tolist():
+            data[row, requests.lengths[row] : BASE] = 0  # left in the slot by an earlier datagram
         rx_ns = requests.rx_ns[rows]
         rx_ns[rx_ns == 0] = utc_ns
-        t2, estimate = to_ntp(rx_ns), np.full(len(rows), self._errors["ntp"], np.uint16)
+        ttl = np.maximum(requests.ttl[rows], 0)
+        ptp = (
+            data[rows, np.where(signed, AUTHENTICATED.error_estimate, PLAIN.error_estimate)] & PTP
+        ) != 0
+        t2 = to_ntp(rx_ns)
+        estimate = np.full(len(rows), self._estimates[0], np.uint16)
         if ptp.any():
             replies.ptp = ptp
             t2 = np.where(ptp, to_ptp(rx_ns), t2)
-            estimate[ptp] = self._errors["ptp"]
-        ttl = np.maximum(requests.ttl[rows], 0).astype(np.uint8)
-
-        data[plain, 24:38] = data[plain, 0:14]
-        data[plain, 38:44] = 0
-        self._write_fields(data, plain, PLAIN, t2[~signed], estimate[~signed], ttl[~signed])
+            estimate[ptp] = self._estimates[1]
+        if not signed.all():
+            plain = rows[~signed]
+            data[plain, 24:38] = data[plain, 0:14]
+            data[plain, 38:BASE] = 0
         if signed.any():
             hidden = rows[signed]
-            sender = data[hidden, 0:4], data[hidden, 16:26]
+            stamp = data[hidden, 16:26]
             data[hidden, 28:HMAC_AT] = 0
-            data[hidden, 48:52], data[hidden, 64:74] = sender
-            self._write_fields(
-                data, hidden, AUTHENTICATED, t2[signed], estimate[signed], ttl[signed]
-            )
-        if numbers is not None:
-            column(data, 0, ">u4")[rows] = numbers
+            data[hidden, 48:52] = data[hidden, 0:4]
+            data[hidden, 64:74] = stamp
+        for at, mine in ((PLAIN, ~signed), (AUTHENTICATED, signed)):
+            chosen = rows[mine]
+            if len(chosen):
+                column(data, at.error_estimate, ">u2")[chosen] = estimate[mine]
+                column(data, at.t2, ">u8")[chosen] = t2[mine]
+                data[chosen, at.sender_ttl] = ttl[mine]
 
-    @staticmethod
-    def _write_fields(
-        data: UInt8Array,
-        rows: Rows,
-        at: type[PLAIN] | tuple[int, ...],
-        t2: npt.NDArray[np.uint64],
-        estimate: npt.NDArray[np.uint16],
-        ttl: UInt8Array,
-    ) -> None:
-        raise NotImplementedError
+
+def _replies(data: UInt8Array, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    """Which datagrams are replies themselves: two reflectors would answer each other for ever.
+
+    A reply holds two stamps of one clock, T2 within a second before T3, where a request holds
+    zeros, or padding that looks like this once in 2^30. Shorter than 24 octets it cannot be told
+    (RFC 8762 knows no such reply), and only the rate limits it.
+    """
+    found = np.zeros(len(lengths), np.bool_)
+    for at in (PLAIN, AUTHENTICATED):
+        t3 = column(data, at.stamp, ">u4").astype(np.int64)
+        t2 = column(data, at.t2, ">u4").astype(np.int64)
+        found |= (t2 != 0) & (np.abs(t3 - t2) <= 1) & (lengths >= at.t2 + 8)
+    return found
+
+
+def _right_key(octets: bytes, keys: tuple[bytes, ...]) -> bytes | None:
+    """The key that an authenticated packet was signed with."""
+    for key in keys:
+        if hmac.compare_digest(octets[HMAC_AT:], packet_hmac(key, octets)):
+            return key
+    return None

@@ -166,3 +166,11 @@ def load_keys(path: Path) -> Keyring:
             f"keys file {path}: holds no key; make one with: openssl rand -hex 32 > {path}"
         )
     return Keyring(tuple(entries))
+
+
+def read_key(path: Path) -> bytes:
+    """The one key of a sender's key file, in the same form. Raises `ReflectorError`."""
+    keys = load_keys(path).keys(0, 0)
+    if len(keys) != 1:
+        raise ReflectorError(f"keys file {path}: a sender needs one line with a key, no prefix")
+    return keys[0]

@@ -134,6 +134,15 @@ def intact(
     return whole
 
 
+def damaged(messages: Octets, lengths: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which messages have a wrong checksum (of IPv4), and so say nothing that can be relied on."""
+    wrong = np.ones(len(lengths), np.bool_)
+    for row, length in enumerate(lengths.tolist()):
+        if length <= messages.shape[1]:
+            wrong[row] = bool(checksum(messages[row : row + 1, :length])[0] != 0)
+    return wrong
+
+
 def sequences(messages: Octets) -> npt.NDArray[np.uint16]:
     """The 16-bit sequence of each message (all that a short ICMP quotation holds)."""
     return column(messages, 6, ">u2").astype(np.uint16)

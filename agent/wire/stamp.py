@@ -34,15 +34,8 @@ import numpy.typing as npt
 from agent.samples import Int64Array, UInt8Array
 from agent.wire.ntp import UInt64Array, from_ntp, from_ptp
 from agent.wire.octets import column
-from agent.wire.tlv import (
-    BASE_AUTHENTICATED,
-    HEADER,
-    HMAC_OCTETS,
-    NO_TLVS,
-    SenderTlvs,
-    shape,
-    tlv_hmac,
-)
+from agent.wire.tlv import NO_TLVS, SenderTlvs, shape
+from agent.wire.tlv_format import BASE_AUTHENTICATED, HEADER_OCTETS, HMAC_OCTETS, tlv_hmac
 
 PORT: Final = 862
 """The reflector's port (RFC 8762, section 4.1)."""
@@ -117,7 +110,7 @@ def build_sender(
 
 def sign_tlvs(data: UInt8Array, hmac_at: int, key: bytes) -> None:
     """Write the HMAC TLV (its header at octet `hmac_at`) of every authenticated row, in place."""
-    value = slice(hmac_at + HEADER, hmac_at + HEADER + HMAC_OCTETS)
+    value = slice(hmac_at + HEADER_OCTETS, hmac_at + HEADER_OCTETS + HMAC_OCTETS)
     for row in data:
         made = tlv_hmac(key, row[:4].tobytes(), row[BASE_AUTHENTICATED:hmac_at].tobytes())
         row[value] = np.frombuffer(made, np.uint8)
@@ -217,7 +210,7 @@ def padding_intact(
     made = shape(size, authenticated, tlvs)
     if made.padding_at < 0 or data.shape[1] < size:
         return np.ones(len(lengths), np.bool_)
-    start = made.padding_at + HEADER
+    start = made.padding_at + HEADER_OCTETS
     same: npt.NDArray[np.bool_] = (data[:, start:size] == made.template[start:]).all(axis=1)
     cut: npt.NDArray[np.bool_] = np.asarray(lengths) != size
     return same | cut

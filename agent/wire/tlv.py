@@ -1,33 +1,15 @@
-"""The TLVs of STAMP (RFC 8972, section 4): how a request carries them, how replies are read.
+"""TLVs at the sender (RFC 8972, section 4): how a request carries them, how replies are read.
 
-     0                   1                   2                   3
-     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |U|M|I|R R R R R|     Type      |            Length             |  every TLV
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |  Sync Src In  |  Timestamp In | Sync Src Out  | Timestamp Out |  3, timestamp information
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |   DSCP1   |   DSCP2   |ECN| RP|           Reserved            |  4, class of service
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |             Sequence Number of an earlier reply               |  7, follow-up telemetry
-    |                   Follow-Up Timestamp (8)                     |
-    |  Timestamp M  |                   Reserved                    |
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |        HMAC-SHA-256 (16), cut, of sequence number and         |  8, HMAC
-    |                  every TLV before this one                    |
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-
-Sans-I/O. Our requests carry 3, 4, 7, 8 in this order, then extra padding (1) up to the size asked
-for; replies that kept the places are read column by column, others one by one.
+Our requests carry types 3, 4, 7, 8 in this order, then extra padding (1) up to the size asked for;
+replies that kept the places are read column by column, others one by one. Sans-I/O.
 """
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,133 +17,24 @@ import numpy.typing as npt
 from agent.errors import ProbeError
 from agent.samples import UInt8Array
 from agent.wire.octets import column
-
-HEADER: Final = 4
-BASE: Final = 44
-"""Octets of an unauthenticated packet without TLVs (RFC 8762, sections 4.2.1 and 4.3.1)."""
-BASE_AUTHENTICATED: Final = 112
-"""The same of an authenticated one (RFC 8762, sections 4.2.2 and 4.3.2)."""
-HMAC_OCTETS: Final = 16
-"""HMAC-SHA-256 cut to 128 bits (RFC 8762, section 4.4; RFC 8972, section 4.8)."""
-
-UNRECOGNISED: Final = 0x80
-MALFORMED: Final = 0x40
-INTEGRITY: Final = 0x20
-
-MAX_TLVS: Final = 32
-"""TLVs read of one packet: a jumbo frame of empty ones must not cost a millisecond."""
-
-
-class TlvType(IntEnum):
-    """The types that are spoken here (IANA, STAMP TLV Types)."""
-
-    RESERVED = 0
-    EXTRA_PADDING = 1
-    TIMESTAMP_INFORMATION = 3
-    CLASS_OF_SERVICE = 4
-    FOLLOW_UP = 7
-    HMAC = 8
-
-
-FIXED_LENGTH: Final = {
-    TlvType.TIMESTAMP_INFORMATION: 4,
-    TlvType.CLASS_OF_SERVICE: 4,
-    TlvType.FOLLOW_UP: 16,
-    TlvType.HMAC: HMAC_OCTETS,
-}
-"""Length that the type must have (RFC 8972, sections 4.3, 4.4, 4.7 and 4.8)."""
-
-
-_FIXED_LENGTH_OF: Final = {int(kind): length for kind, length in FIXED_LENGTH.items()}
-
-
-class SyncSource(IntEnum):
-    """What a clock is synchronised by (RFC 8972, table 6)."""
-
-    NTP = 1
-    PTP = 2
-    SSU_BITS = 3
-    SATELLITE = 4
-    FREE_RUNNING = 5
-
-
-class StampMethod(IntEnum):
-    """How a stamp is made (RFC 8972, table 8)."""
-
-    HARDWARE = 1
-    SOFTWARE = 2
-    CONTROL_PLANE = 3
+from agent.wire.tlv_format import (
+    BASE,
+    BASE_AUTHENTICATED,
+    FIXED_LENGTH,
+    HEADER_OCTETS,
+    HMAC_OCTETS,
+    INTEGRITY,
+    MALFORMED,
+    UNRECOGNISED,
+    TlvType,
+    intact,
+    tlv_hmac,
+    walk,
+)
 
 
 class StampSizeError(ProbeError):
     """A packet size that the wished format and TLVs do not fit into."""
-
-
-class Tlv(NamedTuple):
-    """One TLV: where its header starts, and what the header says."""
-
-    at: int
-    flags: int
-    kind: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """The octet after its value."""
-        return self.at + HEADER + self.length
-
-
-def walk(octets: bytes) -> tuple[list[Tlv], int | None]:
-    """The TLVs after the base packet, and where a malformed one starts (None: nowhere).
-
-    Malformed (RFC 8972, section 4): a length beyond the packet, a wrong one for the type, a rest
-    too short for a header; also what follows `MAX_TLVS`. A header of type 0 without flags ends the
-    list: that is how the zero padding of senders without TLVs (TWAMP-Light) reads.
-    """
-    found: list[Tlv] = []
-    at, end = 0, len(octets)
-    while at < end:
-        if end - at < HEADER:
-            return found, at if any(octets[at:]) else None
-        flags, kind = octets[at], octets[at + 1]
-        if not flags and kind == TlvType.RESERVED:
-            break
-        tlv = Tlv(at, flags, kind, octets[at + 2] << 8 | octets[at + 3])
-        if (
-            tlv.end > end
-            or _FIXED_LENGTH_OF.get(kind, tlv.length) != tlv.length
-            or len(found) == MAX_TLVS
-        ):
-            return found, at
-        found.append(tlv)
-        at = tlv.end
-    return found, None
-
-
-def tlv_hmac(key: bytes, sequence: bytes, preceding: bytes) -> bytes:
-    """The value of an HMAC TLV (RFC 8972, section 4.8)."""
-    return hmac.digest(key, sequence + preceding, "sha256")[:HMAC_OCTETS]
-
-
-def intact(
-    octets: bytes, tlvs: list[Tlv], sequence: bytes, key: bytes | None, required: bool
-) -> bool:
-    """Whether the TLVs may be believed (RFC 8972, section 4.8).
-
-    An HMAC TLV must be right, and only extra padding may follow it. `required` (authenticated
-    mode): it must be there, unless the only TLV is extra padding. Without a key none is right.
-    """
-    at = next((i for i, tlv in enumerate(tlvs) if tlv.kind == TlvType.HMAC), None)
-    if at is None:
-        lone_padding = len(tlvs) == 1 and tlvs[0].kind == TlvType.EXTRA_PADDING
-        return not required or not tlvs or lone_padding
-    if key is None or any(tlv.kind != TlvType.EXTRA_PADDING for tlv in tlvs[at + 1 :]):
-        return False
-    place = tlvs[at].at
-    return hmac.compare_digest(
-        octets[place + HEADER : place + HEADER + HMAC_OCTETS],
-        tlv_hmac(key, sequence, octets[:place]),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +84,7 @@ class Shape:
         fixed = tuple((at, kind, FIXED_LENGTH[kind]) for at, kind in places if at >= 0)
         if self.padding_at < 0:
             return fixed
-        rest = self.size - self.padding_at - HEADER
+        rest = self.size - self.padding_at - HEADER_OCTETS
         return (*fixed, (self.padding_at, TlvType.EXTRA_PADDING, rest))
 
 
@@ -220,7 +93,7 @@ def least_size(authenticated: bool, tlvs: SenderTlvs = NO_TLVS) -> int:
     asked = 8 * tlvs.timestamp_information + 8 * (tlvs.class_of_service is not None)
     asked += 20 * tlvs.follow_up
     if authenticated:
-        return BASE_AUTHENTICATED + asked + (HEADER + HMAC_OCTETS if asked else 0)
+        return BASE_AUTHENTICATED + asked + (HEADER_OCTETS + HMAC_OCTETS if asked else 0)
     return BASE + asked
 
 
@@ -236,10 +109,10 @@ def shape(size: int, authenticated: bool = False, tlvs: SenderTlvs = NO_TLVS) ->
     rest = size - least
     if rest < 0:
         raise StampSizeError(f"size {size}: STAMP with these options takes {least} octets or more")
-    if 0 < rest < HEADER:
+    if 0 < rest < HEADER_OCTETS:
         raise StampSizeError(
             f"size {size}: {rest} octets are left, too few for padding; "
-            f"take {least} or {least + HEADER} and more"
+            f"take {least} or {least + HEADER_OCTETS} and more"
         )
     if size > 65_507:
         raise StampSizeError(f"size {size}: a UDP datagram carries 65507 octets at most")
@@ -248,9 +121,9 @@ def shape(size: int, authenticated: bool = False, tlvs: SenderTlvs = NO_TLVS) ->
 
     def place(kind: TlvType, length: int) -> int:
         nonlocal at
-        here, at = at, at + HEADER + length
+        here, at = at, at + HEADER_OCTETS + length
         # U is set on the way out: a reflector that knows no TLVs leaves it so.
-        template[here : here + HEADER] = (UNRECOGNISED, kind, length >> 8, length & 0xFF)
+        template[here : here + HEADER_OCTETS] = (UNRECOGNISED, kind, length >> 8, length & 0xFF)
         return here
 
     def wish(asked: bool, kind: TlvType) -> int:
@@ -259,14 +132,14 @@ def shape(size: int, authenticated: bool = False, tlvs: SenderTlvs = NO_TLVS) ->
     information = wish(tlvs.timestamp_information, TlvType.TIMESTAMP_INFORMATION)
     service = wish(tlvs.class_of_service is not None, TlvType.CLASS_OF_SERVICE)
     if tlvs.class_of_service is not None:
-        template[service + HEADER] = tlvs.class_of_service << 2
+        template[service + HEADER_OCTETS] = tlvs.class_of_service << 2
     follow_up = wish(tlvs.follow_up, TlvType.FOLLOW_UP)
     hmac_at = wish(authenticated and at > base, TlvType.HMAC)
     padding = -1
     if rest:
-        padding = place(TlvType.EXTRA_PADDING, rest - HEADER)
-        template[padding + HEADER :] = np.random.default_rng(8972).integers(
-            0, 256, rest - HEADER, np.uint8
+        padding = place(TlvType.EXTRA_PADDING, rest - HEADER_OCTETS)
+        template[padding + HEADER_OCTETS :] = np.random.default_rng(8972).integers(
+            0, 256, rest - HEADER_OCTETS, np.uint8
         )
     template.setflags(write=False)
     return Shape(size, base, information, service, follow_up, hmac_at, padding, template)
@@ -349,7 +222,9 @@ def _read_columns(
         good = np.array(
             [
                 hmac.compare_digest(
-                    row[asked.hmac_at + HEADER : asked.hmac_at + HEADER + HMAC_OCTETS].tobytes(),
+                    row[
+                        asked.hmac_at + HEADER_OCTETS : asked.hmac_at + HEADER_OCTETS + HMAC_OCTETS
+                    ].tobytes(),
                     tlv_hmac(key, row[:4].tobytes(), row[asked.base : asked.hmac_at].tobytes()),
                 )
                 for row in rows
@@ -359,18 +234,18 @@ def _read_columns(
         out.intact[into] = good
         rows, into = rows[good], into[good]
     if asked.timestamp_information_at >= 0:
-        at = asked.timestamp_information_at + HEADER
+        at = asked.timestamp_information_at + HEADER_OCTETS
         out.timestamp_information[into] = True
         out.sources[into] = rows[:, at : at + 4]
     if asked.class_of_service_at >= 0:
-        at = asked.class_of_service_at + HEADER
+        at = asked.class_of_service_at + HEADER_OCTETS
         word = column(rows, at, ">u2")
         out.class_of_service[into] = True
         out.dscp_seen[into] = word >> 4 & 0x3F
         out.ecn_seen[into] = word >> 2 & 3
         out.dscp_refused[into] = word & 3 == 1
     if asked.follow_up_at >= 0:
-        at = asked.follow_up_at + HEADER
+        at = asked.follow_up_at + HEADER_OCTETS
         out.follow_up_seq[into] = column(rows, at, ">u4")
         out.follow_up_t3[into] = column(rows, at + 4, ">u8")
         out.follow_up_mode[into] = rows[:, at + 12]
@@ -390,7 +265,7 @@ def _read_one(out: ReplyTlvs, row: int, octets: bytes, asked: Shape, key: bytes 
             return
         if tlv.flags & UNRECOGNISED:
             continue
-        value = region[tlv.at + HEADER : tlv.end]
+        value = region[tlv.at + HEADER_OCTETS : tlv.end]
         match tlv.kind:
             case TlvType.TIMESTAMP_INFORMATION:
                 out.timestamp_information[row] = True

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from agent.wire.tlv import (
-    HEADER,
+from agent.wire.tlv_format import (
+    HEADER_OCTETS,
     INTEGRITY,
     MALFORMED,
     UNRECOGNISED,
@@ -25,7 +25,6 @@ from agent.wire.tlv import (
 )
 
 _SPOKEN: Final = frozenset(map(int, TlvType)) - {int(TlvType.RESERVED)}
-_FLAGS: Final = UNRECOGNISED | MALFORMED | INTEGRITY
 
 
 class FollowUp(NamedTuple):
@@ -77,16 +76,16 @@ def reflect_tlvs(
     """
     tlvs, malformed_at = walk(bytes(region))
     if malformed_at is not None:
-        region[malformed_at] = (region[malformed_at] & ~_FLAGS) | MALFORMED
+        region[malformed_at] = MALFORMED
     if not intact(bytes(region), tlvs, sequences[0], key, required=authenticated):
         for tlv in tlvs:
-            region[tlv.at] = (tlv.flags & ~_FLAGS) | INTEGRITY
+            region[tlv.at] = INTEGRITY
         return Outcome(malformed=malformed_at is not None, integrity_failed=True)
     dscp: int | None = None
     wants_follow_up = False
     for tlv in tlvs:
-        region[tlv.at] = (tlv.flags & ~_FLAGS) | (0 if tlv.kind in _SPOKEN else UNRECOGNISED)
-        value = tlv.at + HEADER
+        region[tlv.at] = 0 if tlv.kind in _SPOKEN else UNRECOGNISED
+        value = tlv.at + HEADER_OCTETS
         match tlv.kind:
             case TlvType.TIMESTAMP_INFORMATION:
                 source = SyncSource.NTP if arrival.synchronised else SyncSource.FREE_RUNNING
@@ -119,4 +118,4 @@ def _follow_up_value(known: FollowUp | None) -> bytes:
 
 
 def _sign(region: bytearray, tlv: Tlv, sequence: bytes, key: bytes) -> None:
-    region[tlv.at + HEADER : tlv.end] = tlv_hmac(key, sequence, bytes(region[: tlv.at]))
+    region[tlv.at + HEADER_OCTETS : tlv.end] = tlv_hmac(key, sequence, bytes(region[: tlv.at]))
