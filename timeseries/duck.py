@@ -17,7 +17,7 @@ from timeseries.errors import DiskFullError, StoreError
 _INSERT_ROWS = 200
 """Payloads per INSERT: more cost memory and gain nothing."""
 
-_ZSTD = "FORMAT parquet, COMPRESSION zstd"
+ZSTD = "FORMAT parquet, COMPRESSION zstd"
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def insert(connection: Any, kind: str, table: str, rows: Iterable[tuple[int, str
 def copy_to_parquet(connection: Any, source: str, path: Path, row_group: int) -> None:
     """Write a table or a query in brackets to a Parquet file."""
     connection.execute(
-        f"COPY {source} TO {literal(path)} ({_ZSTD}, ROW_GROUP_SIZE {row_group})"
+        f"COPY {source} TO {literal(path)} ({ZSTD}, ROW_GROUP_SIZE {row_group})"
     ).fetchall()
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from timeseries import store_files
 from timeseries.codec import KINDS, decode
 from timeseries.errors import DiskFullError, StoreError
+from timeseries.rollup import quarter_of
 from timeseries.spool import Spool
 from timeseries.spool_tail import EMBEDDED
 from timeseries.store_files import STORE_NAME
@@ -32,6 +33,10 @@ BATCH_RECORDS = 4_000
 """Records a flush takes at once: what the writer's memory is dimensioned for."""
 GRACE_NS = 60 * 1_000_000_000
 """How long after its end a quarter waits for trains that are still out."""
+BACKLOG_RECORDS = 50_000
+"""Spooled records with which `maintain` does not wait for the end of the quarter."""
+COMPACT_AFTER_NS = 3_600 * 1_000_000_000
+"""How long after its end a day is merged: most late files are in by then."""
 _ROLLUPS_AT_ONCE = 2_000
 _WRITER_SECONDS = 900
 _FAILED, _FAILED_FOR_ROOM = 3, 4
@@ -59,6 +64,8 @@ class EmbeddedStore:
         self._spool = spool
         spool.raise_ids_above(store_files.highest_id(data_dir / STORE_NAME, KINDS))
         spool.register(EMBEDDED)
+        self._flushed_quarter_ns = 0
+        self._compacted_day = ""
 
     def flush(self) -> FlushResult:
         """Write what the spool held at the time of the call to Parquet.
@@ -66,8 +73,8 @@ class EmbeddedStore:
         Raises `DiskFullError`, `StoreError`: nothing is lost, the next call goes on.
         """
         records = files = unreadable = 0
-        left = self._spool.depth(EMBEDDED)
-        while left > 0:
+        newest = self._spool.last_id
+        while self._spool.cursor(EMBEDDED) < newest:
             pending = self._spool.pending_flush(EMBEDDED, BATCH_RECORDS)
             if pending is None:
                 break
@@ -85,7 +92,6 @@ class EmbeddedStore:
             records += result["records"]
             files += result["files"]
             unreadable += result["unreadable"]
-            left -= BATCH_RECORDS
         return FlushResult(records, files, unreadable)
 
     def roll_up(self, now_ns: int, grace_ns: int = GRACE_NS) -> int:
@@ -95,10 +101,9 @@ class EmbeddedStore:
         Returns how many were derived. Raises as `flush`.
         """
         total = 0
-        while due := self._spool.due(now_ns - grace_ns, _ROLLUPS_AT_ONCE):
-            result = self._work(
-                {"job": "rollup", "due": [[item.path, item.quarter_ns] for item in due]}
-            )
+        while due := self._spool.due(now_ns - grace_ns, _ROLLUPS_AT_ONCE, EMBEDDED):
+            pairs = [[item.path, item.quarter_ns, item.spooled] for item in due]
+            result = self._work({"job": "rollup", "due": pairs})
             rollups = [decode("rollups", payload) for payload in result["payloads"]]
             self._spool.append(rollups, settled=due)
             total += len(rollups)
@@ -115,6 +120,24 @@ class EmbeddedStore:
         if result["damaged"]:
             log.error("%d damaged files of the store were set aside", result["damaged"])
         return int(result["merged"])
+
+    def maintain(self, now_ns: int) -> None:
+        """Everything that is due, in the cheapest order; call it every half minute or so.
+
+        Roll-ups come first, while their trains are still in the spool; then a flush once a quarter
+        of an hour, or sooner when much waits; past days are merged piece by piece. Readers see
+        what waits in the spool, so nothing is late for anyone. Raises as `flush`.
+        """
+        self.roll_up(now_ns)
+        if (
+            quarter_of(now_ns - GRACE_NS) != self._flushed_quarter_ns
+            or self._spool.depth(EMBEDDED) >= BACKLOG_RECORDS
+        ):
+            self.flush()
+            self._flushed_quarter_ns = quarter_of(now_ns - GRACE_NS)
+        day = store_files.day_of(now_ns - COMPACT_AFTER_NS)
+        if day != self._compacted_day and self.compact(now_ns - COMPACT_AFTER_NS, 4) == 0:
+            self._compacted_day = day
 
     @property
     def damaged(self) -> list[Path]:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from timeseries import duck, store_files
-from timeseries.codec import KINDS, unflatten
-from timeseries.errors import StoreError
+from timeseries.codec import KINDS, load_row, unflatten
+from timeseries.errors import DamagedRecordError, StoreError
 from timeseries.records import PlanRecord, Record, RollupRecord, SampleRecord, TrainRecord
 from timeseries.spool_file import SPOOL_NAME
 from timeseries.spool_tail import Tail, open_tail
@@ -236,8 +236,20 @@ class EmbeddedReader:
             )
             duck.create_table(connection, kind, "tail")
             for tail in tails:
-                duck.insert(connection, kind, "tail", tail.rows(kind, from_ns, to_ns))
+                duck.insert(connection, kind, "tail", self._spooled(tail, kind, from_ns, to_ns))
             yield _Open(connection, tails)
+
+    def _spooled(
+        self, tail: Tail, kind: str, from_ns: int, to_ns: int
+    ) -> Iterator[tuple[int, str]]:
+        for id_, payload in tail.rows(kind, from_ns, to_ns):
+            try:
+                load_row(kind, payload)
+            except DamagedRecordError as error:
+                log.error("%s, record %d is left out: %s", tail.path, id_, error)
+                self.damaged[tail.path] = str(error)
+            else:
+                yield id_, payload
 
     def _slices(self, opened: _Open, kind: str, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
         """[begin, end) of each day that has records, of each hour where a day is big."""

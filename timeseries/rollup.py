@@ -50,9 +50,9 @@ def rollup(
     """Add up the trains of `path` that start in the quarter which begins at `start_ns` (UTC).
 
     Trains and plans of other paths, and trains of other quarters, are left out. Invalid trains are
-    counted by reason and are in no other counter. The figures of each direction are those of the
-    trains whose clock error allowed a judgement. Raises ValueError when `start_ns` begins no
-    quarter.
+    counted by reason and are in no other counter. Under a one-way limit the figures of each
+    direction are those of the trains whose clock error allowed a judgement. Raises ValueError when
+    `start_ns` begins no quarter.
     """
     if start_ns % QUARTER_NS:
         raise ValueError(f"{start_ns} does not begin a quarter of an hour")
@@ -75,9 +75,11 @@ def rollup(
     limit_on = mine[-1].limit_on if mine else "rtt"
 
     jitters = [train.rtt.ipdv_mean_ns for train in valid if train.rtt.ipdv_mean_ns is not None]
-    judged = [train for train in valid if train.one_way_judged]
-    forward = [train.forward for train in judged if train.forward is not None]
-    backward = [train.backward for train in judged if train.backward is not None]
+    # Under a one-way limit the histograms are the denominator of its share, so a train that may
+    # not be judged stays out; under a round-trip limit they are figures beside it.
+    one_way = [train for train in valid if train.one_way_judged or train.limit_on == "rtt"]
+    forward = [train.forward for train in one_way if train.forward is not None]
+    backward = [train.backward for train in one_way if train.backward is not None]
     forward_histogram = histogram.add(*(figures.histogram for figures in forward))
 
     return RollupRecord(
@@ -111,7 +113,7 @@ def rollup(
         backward_histogram=histogram.add(*(figures.histogram for figures in backward)),
         one_way_received=histogram.size(forward_histogram),
         one_way_within_limit=None
-        if limit_ns is None or limit_on != "one-way" or not judged
+        if limit_ns is None or limit_on != "one-way" or not one_way
         else _within([*forward, *backward]),
     )
 

@@ -20,11 +20,13 @@ from typing import Self
 from timeseries import spool_file, spool_room
 from timeseries.codec import decode, encode
 from timeseries.errors import StoreError
-from timeseries.records import Record, TrainRecord
+from timeseries.records import PlanRecord, Record, TrainRecord
 from timeseries.rollup import quarter_of
 from timeseries.spool_file import DamagedFileError, translated
 
 DEFAULT_LIMIT_BYTES = 1 << 30
+_PLANS_KEPT_NS = 2 * 86_400 * 1_000_000_000
+"""How far back the spool itself remembers plans, for roll-ups; the store has them all."""
 _DELETE_ROWS = 5_000
 """Rows deleted a transaction: an append never waits long behind a big backlog."""
 
@@ -46,6 +48,8 @@ class Due:
     quarter_ns: int
     last_id: int
     """Spool id of the newest train that asked for it."""
+    spooled: bool
+    """All its trains are still in the spool: it was never rolled up and nothing was flushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,13 @@ class Spool:
         self.path = path
         self.limit_bytes = limit_bytes
         self._mutex = threading.RLock()
+        self._sinks: set[str] = set()
         self._lock = spool_file.lock(path)
         try:
             self._connection = spool_file.open_for_writing(path)
+            with translated(path, "reading its sinks"):
+                rows = self._connection.execute("SELECT name FROM sinks").fetchall()
+            self._sinks = {name for (name,) in rows}
         except BaseException:
             os.close(self._lock)
             raise
@@ -113,18 +121,11 @@ class Spool:
                 raise
 
     def _begin_anew(self, error: DamagedFileError) -> None:
-        names = self._sink_names_or_none()
         self._connection.close()
         spool_file.set_aside(self.path, str(error))
         self._connection = spool_file.open_for_writing(self.path)
-        for name in names:
+        for name in sorted(self._sinks):
             self.register(name)
-
-    def _sink_names_or_none(self) -> list[str]:
-        try:
-            return [name for (name,) in self._connection.execute("SELECT name FROM sinks")]
-        except sqlite3.Error:
-            return []
 
     def append(self, records: Iterable[Record], *, settled: Sequence[Due] = ()) -> int:
         """Keep these records, all or none, and return the id of the last one.
@@ -146,23 +147,29 @@ class Spool:
 
     def _append(self, rows: list[tuple[str, str, int, str, Record]], settled: Sequence[Due]) -> int:
         with self._transaction("appending records") as connection:
+            (last_id,) = connection.execute("SELECT last FROM ids").fetchone()
             due = []
             for kind, path, start_ns, payload, record in rows:
-                cursor = connection.execute(
-                    "INSERT INTO records (kind, path, start_ns, payload) VALUES (?, ?, ?, ?)",
-                    (kind, path, start_ns, payload),
+                last_id += 1
+                table = "samples" if kind == "samples" else "records"
+                connection.execute(
+                    f"INSERT INTO {table} (id, kind, path, start_ns, payload)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (last_id, kind, path, start_ns, payload),
                 )
                 if isinstance(record, TrainRecord):
-                    due.append((quarter_of(start_ns), path, cursor.lastrowid))
-            connection.executemany("INSERT OR REPLACE INTO due VALUES (?, ?, ?)", due)
+                    due.append((quarter_of(start_ns), path, last_id))
+                elif isinstance(record, PlanRecord):
+                    _remember_plan(connection, path, start_ns, payload)
+            connection.execute("UPDATE ids SET last = ?", (last_id,))
             connection.executemany(
-                "DELETE FROM due WHERE quarter_ns = ? AND path = ? AND last_id <= ?",
-                [(item.quarter_ns, item.path, item.last_id) for item in settled],
+                "INSERT INTO due VALUES (?1, ?2, ?3, ?3)"
+                " ON CONFLICT (quarter_ns, path) DO UPDATE SET last_id = excluded.last_id",
+                due,
             )
+            if settled:
+                _settle(connection, settled)
             spool_room.make_room(connection, self.limit_bytes)
-            (last_id,) = connection.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
-            ).fetchone()
         return int(last_id)
 
     def register(self, sink: str) -> int:
@@ -170,10 +177,11 @@ class Spool:
         with self._transaction(f"registering {sink}") as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO sinks"
-                " SELECT ?, ifnull(min(id), (SELECT seq + 1 FROM sqlite_sequence)) - 1"
-                " FROM records",
+                " VALUES (?, ifnull((SELECT min(id) - 1 FROM"
+                " (SELECT id FROM spooled ORDER BY id LIMIT 1)), (SELECT last FROM ids)))",
                 (sink,),
             )
+        self._sinks.add(sink)
         return self.cursor(sink)
 
     def forget(self, sink: str) -> None:
@@ -181,6 +189,7 @@ class Spool:
         with self._transaction(f"forgetting {sink}") as connection:
             connection.execute("DELETE FROM sinks WHERE name = ?", (sink,))
             connection.execute("DELETE FROM flushes WHERE sink = ?", (sink,))
+        self._sinks.discard(sink)
 
     def _query(
         self, doing: str, sql: str, values: Sequence[object] = ()
@@ -188,11 +197,16 @@ class Spool:
         with self._mutex:
             if self._lock < 0:
                 raise StoreError(f"spool {self.path} is closed")
-            with translated(self.path, doing):
-                return self._connection.execute(sql, values).fetchall()
+            try:
+                with translated(self.path, doing):
+                    return self._connection.execute(sql, values).fetchall()
+            except DamagedFileError as error:
+                self._begin_anew(error)
+                raise
 
     def _number(self, doing: str, sql: str, values: Sequence[object] = ()) -> int | None:
-        value = self._query(doing, sql, values)[0][0]
+        rows = self._query(doing, sql, values)
+        value = rows[0][0] if rows else None
         return value if isinstance(value, int) else None
 
     def cursor(self, sink: str) -> int:
@@ -220,22 +234,22 @@ class Spool:
         self._delete_passed()
 
     def _delete_passed(self) -> None:
-        deleted = _DELETE_ROWS
-        while deleted == _DELETE_ROWS:
-            with self._transaction("deleting what every sink has") as connection:
-                deleted = connection.execute(
-                    "DELETE FROM records WHERE id IN (SELECT id FROM records"
-                    " WHERE id <= (SELECT min(cursor) FROM sinks) ORDER BY id LIMIT ?)",
-                    (_DELETE_ROWS,),
-                ).rowcount
-        with self._mutex, translated(self.path, "giving room back"):
-            self._connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+        for table in ("samples", "records"):
+            deleted = _DELETE_ROWS
+            while deleted == _DELETE_ROWS:
+                with self._transaction("deleting what every sink has") as connection:
+                    deleted = connection.execute(
+                        f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table}"
+                        " WHERE id <= (SELECT min(cursor) FROM sinks) ORDER BY id LIMIT ?)",
+                        (_DELETE_ROWS,),
+                    ).rowcount
+        self._query("giving room back", "PRAGMA incremental_vacuum(2000)")
 
     def read(self, after_id: int, limit: int) -> list[Spooled]:
         """The next records after this id, oldest first; `SchemaError` for a newer pasprobe's."""
         rows = self._query(
             "reading records",
-            "SELECT id, kind, payload FROM records WHERE id > ? ORDER BY id LIMIT ?",
+            "SELECT id, kind, payload FROM spooled WHERE id > ? ORDER BY id LIMIT ?",
             (after_id, limit),
         )
         return [
@@ -258,7 +272,7 @@ class Spool:
             if found is None:
                 found = connection.execute(
                     "SELECT min(id), max(id) FROM"
-                    " (SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?)",
+                    " (SELECT id FROM spooled WHERE id > ? ORDER BY id LIMIT ?)",
                     (cursor, limit),
                 ).fetchone()
                 if found[0] is None:
@@ -266,30 +280,38 @@ class Spool:
                 connection.execute("INSERT INTO flushes VALUES (?, ?, ?)", (sink, *found))
         return FlushRange(*found)
 
-    def due(self, ended_by_ns: int, limit: int) -> list[Due]:
-        """Quarters with new trains that ended at or before this instant (UTC ns), oldest first."""
+    def due(self, ended_by_ns: int, limit: int, sink: str) -> list[Due]:
+        """Quarters with new trains that ended at or before this instant (UTC ns), oldest first.
+
+        A quarter later than all that were settled has been due since its first train; when that
+        one is beyond the sink's cursor, no train of it has left the spool.
+        """
         rows = self._query(
             "looking for quarters to roll up",
-            "SELECT path, quarter_ns, last_id FROM due WHERE quarter_ns < ?"
-            " ORDER BY quarter_ns, path LIMIT ?",
-            (quarter_of(ended_by_ns), limit),
+            "SELECT path, quarter_ns, last_id,"
+            " quarter_ns > (SELECT max(newest_quarter_ns) FROM settled) AND first_id > ?"
+            " FROM due WHERE quarter_ns < ? ORDER BY quarter_ns, path LIMIT ?",
+            (self.cursor(sink), quarter_of(ended_by_ns), limit),
         )
         return [
-            Due(path, quarter_ns, last_id)
-            for path, quarter_ns, last_id in rows
+            Due(path, quarter_ns, last_id, bool(spooled))
+            for path, quarter_ns, last_id, spooled in rows
             if isinstance(path, str) and isinstance(quarter_ns, int) and isinstance(last_id, int)
         ]
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest record."""
+        return self._number("reading the newest id", "SELECT last FROM ids") or 0
 
     def raise_ids_above(self, last_id: int) -> None:
         """Give only ids above this one from now on (the highest that the store has in a name)."""
         with self._transaction("numbering") as connection:
-            connection.execute(
-                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'records'", (last_id,)
-            )
+            connection.execute("UPDATE ids SET last = max(last, ?)", (last_id,))
             # Where records up to there are still spooled, a flush was killed: it will go on.
             connection.execute(
                 "UPDATE sinks SET cursor = max(cursor, ?1)"
-                " WHERE NOT EXISTS (SELECT 1 FROM records WHERE id <= ?1)",
+                " WHERE NOT EXISTS (SELECT 1 FROM spooled WHERE id <= ?1)",
                 (last_id,),
             )
 
@@ -301,12 +323,12 @@ class Spool:
     def depth(self, sink: str) -> int:
         """How many records this sink has not done with."""
         cursor = self.cursor(sink)
-        sql = "SELECT count(*) FROM records WHERE id > ?"
+        sql = "SELECT count(*) FROM spooled WHERE id > ?"
         return self._number("counting records", sql, (cursor,)) or 0
 
     def oldest(self, sink: str) -> int | None:
         """`start_ns` of the oldest record that this sink has not done with, None if all done."""
-        sql = "SELECT (SELECT start_ns FROM records WHERE id > ? ORDER BY id LIMIT 1)"
+        sql = "SELECT start_ns FROM spooled WHERE id > ? ORDER BY id LIMIT 1"
         return self._number("looking for the oldest record", sql, (self.cursor(sink),))
 
     @property
@@ -319,3 +341,24 @@ class Spool:
     def set_aside(self) -> int:
         """Damaged spool files that lie beside this one."""
         return spool_file.times_set_aside(self.path)
+
+
+def _settle(connection: sqlite3.Connection, settled: Sequence[Due]) -> None:
+    connection.executemany(
+        "DELETE FROM due WHERE quarter_ns = ? AND path = ? AND last_id <= ?",
+        [(item.quarter_ns, item.path, item.last_id) for item in settled],
+    )
+    connection.execute(
+        "UPDATE settled SET newest_quarter_ns = max(newest_quarter_ns, ?)",
+        (max(item.quarter_ns for item in settled),),
+    )
+
+
+def _remember_plan(connection: sqlite3.Connection, path: str, start_ns: int, payload: str) -> None:
+    """Keep the plan beyond its own row, and forget those that were over two days before it."""
+    connection.execute("INSERT OR REPLACE INTO plans VALUES (?, ?, ?)", (path, start_ns, payload))
+    connection.execute(
+        "DELETE FROM plans WHERE path = ?1 AND start_ns <"
+        " (SELECT max(start_ns) FROM plans WHERE path = ?1 AND start_ns <= ?2)",
+        (path, start_ns - _PLANS_KEPT_NS),
+    )

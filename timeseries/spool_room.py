@@ -13,7 +13,7 @@ from timeseries.codec import without_histograms
 
 log = logging.getLogger(__name__)
 
-_BATCH = 500
+_BATCH = 100
 _TARGET = 0.9
 """Down to this share of the limit, so that not every append has to make room."""
 
@@ -54,26 +54,33 @@ def make_room(connection: sqlite3.Connection, limit_bytes: int) -> None:
     )
 
 
-_FREE = "NOT EXISTS (SELECT 1 FROM flushes WHERE records.id BETWEEN first_id AND last_id)"
+_FREE = "NOT EXISTS (SELECT 1 FROM flushes WHERE id BETWEEN first_id AND last_id)"
 
 
 def _delete(connection: sqlite3.Connection, kind: str) -> int:
+    table = "samples" if kind == "samples" else "records"
     return connection.execute(
-        "DELETE FROM records WHERE id IN"
-        f" (SELECT id FROM records WHERE kind = ? AND {_FREE} ORDER BY id LIMIT ?)",
+        f"DELETE FROM {table} WHERE id IN"
+        f" (SELECT id FROM {table} WHERE kind = ? AND {_FREE} ORDER BY id LIMIT ?)",
         (kind, _BATCH),
     ).rowcount
 
 
 def _strip(connection: sqlite3.Connection, _: str) -> int:
     rows = connection.execute(
-        "SELECT id, kind, payload FROM records WHERE kind IN ('trains', 'rollups')"
-        f" AND stripped = 0 AND {_FREE} ORDER BY id LIMIT ?",
+        "SELECT id, kind, path, start_ns, payload FROM records"
+        f" WHERE kind IN ('trains', 'rollups') AND stripped = 0 AND {_FREE} ORDER BY id LIMIT ?",
         (_BATCH,),
     ).fetchall()
+    # Deleted and inserted again: rows that merely shrink would leave their pages half empty.
+    connection.executemany("DELETE FROM records WHERE id = ?", [(row[0],) for row in rows])
     connection.executemany(
-        "UPDATE records SET payload = ?, stripped = 1 WHERE id = ?",
-        [(without_histograms(kind, payload), id_) for id_, kind, payload in rows],
+        "INSERT INTO records (id, kind, path, start_ns, payload, stripped)"
+        " VALUES (?, ?, ?, ?, ?, 1)",
+        [
+            (id_, kind, path, start_ns, without_histograms(kind, payload))
+            for id_, kind, path, start_ns, payload in rows
+        ],
     )
     return len(rows)
 

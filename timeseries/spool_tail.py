@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from timeseries.errors import StoreError
@@ -32,10 +33,50 @@ class Tail:
             return
         with translated(self.path, "reading"):
             yield from self.connection.execute(
-                "SELECT id, payload FROM records"
+                "SELECT id, payload FROM spooled"
                 " WHERE id > ? AND kind = ? AND start_ns >= ? AND start_ns < ? ORDER BY id",
                 (self.cursor or 0, kind, from_ns, to_ns),
             )
+
+    def by_path(self, kind: str, from_ns: int, to_ns: int) -> Iterator[tuple[str, list[str]]]:
+        """(path, payloads by id) of the same records as `rows`."""
+        if self.connection is None:
+            return
+        with translated(self.path, "reading"):
+            # Ids alone are sorted; the payloads would need ten times the memory.
+            found = self.connection.execute(
+                "SELECT path, id FROM spooled"
+                " WHERE id > ? AND kind = ? AND start_ns >= ? AND start_ns < ?",
+                (self.cursor or 0, kind, from_ns, to_ns),
+            ).fetchall()
+            for path, group in groupby(sorted(found), lambda row: row[0]):
+                payloads = [
+                    self.connection.execute(
+                        "SELECT payload FROM spooled WHERE id = ?", (id_,)
+                    ).fetchone()[0]
+                    for _, id_ in group
+                ]
+                yield path, payloads
+
+    def plans(self, path: str) -> list[str]:
+        """Payloads of the path's plans of the last days, kept after they went to the store."""
+        if self.connection is None:
+            return []
+        with translated(self.path, "reading"):
+            found = self.connection.execute(
+                "SELECT payload FROM plans WHERE path = ? ORDER BY start_ns", (path,)
+            )
+            return [payload for (payload,) in found]
+
+    def newest_plans(self) -> list[str]:
+        """Payload of each path's newest plan, wherever the plan itself is stored by now."""
+        if self.connection is None:
+            return []
+        with translated(self.path, "reading"):
+            found = self.connection.execute(
+                "SELECT path, payload, max(start_ns) FROM plans GROUP BY path ORDER BY path"
+            )
+            return [payload for _, payload, _ in found]
 
     def range_rows(self, first_id: int, last_id: int) -> Iterator[tuple[int, str, int, str]]:
         """(id, kind, start_ns, payload) of an id range, by kind and time."""
@@ -43,7 +84,7 @@ class Tail:
             return
         with translated(self.path, "reading"):
             yield from self.connection.execute(
-                "SELECT id, kind, start_ns, payload FROM records WHERE id BETWEEN ? AND ?"
+                "SELECT id, kind, start_ns, payload FROM spooled WHERE id BETWEEN ? AND ?"
                 " ORDER BY kind, start_ns, id",
                 (first_id, last_id),
             )

@@ -1,0 +1,152 @@
+"""kill -9 at any moment: every acknowledged record is there exactly once, the store readable.
+
+Run as a script, this file is the agent that gets killed: it prints the number of each train after
+its append returned, and flushes, rolls up and merges at random in between.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from timeseries.embedded import EmbeddedStore
+from timeseries.reader import EmbeddedReader
+from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
+from timeseries.rollup import QUARTER_NS, quarter_of
+from timeseries.spool import Spool
+
+T0 = 20_400 * 86_400 * 10**9
+STEP_NS = 97 * 10**9
+"""A train every 97 s: some hundred records reach over days and quarters."""
+LATER = T0 + 400 * 86_400 * 10**9
+RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 9, ((5, 9),))
+TRAIN = TrainRecord(
+    "roma", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", T0, 10, 10, 9, 1, 0, 0,
+    0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9, 0,
+    0, 0, 0, True, 1, (), (),
+)  # fmt: skip
+
+
+def start_of(number: int) -> int:
+    # Late and early trains among the others, as trains over many paths end.
+    return T0 + (number ^ 0b1011) * STEP_NS
+
+
+def agent(folder: Path, first: int, seed: int) -> None:
+    """Append trains `first`, `first` + 1, ... for ever."""
+    chance = random.Random(seed)
+    with Spool(folder / "spool.sqlite") as spool:
+        store = EmbeddedStore(folder, spool)
+        spool.append([PlanRecord("roma", "p", T0 + first, True, STEP_NS, 10, None)])
+        number = first
+        while True:
+            batch = range(number, number + chance.randint(1, 40))
+            records = [replace(TRAIN, start_ns=start_of(k)) for k in batch]
+            samples = [
+                SampleRecord("roma", "p", t.start_ns, (2,), (1,), (2,), (2,), (2,), (0,), (0,))
+                for t in records
+            ]
+            spool.append([*records, *samples])
+            number = batch.stop
+            print(number - 1, flush=True)
+            action = chance.random()
+            if action < 0.3:
+                store.flush()
+            elif action < 0.45:
+                store.compact(LATER)
+            elif action < 0.6:
+                store.roll_up(LATER)
+
+
+def run_and_kill(folder: Path, first: int, chance: random.Random, whole_group: bool) -> int:
+    """Run the agent, kill it at a random moment, return the last number that it acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(folder), str(first), str(chance.randrange(2**32))],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    last = first - 1
+    line = process.stdout.readline()  # it lives
+    assert line
+    last = int(line)
+
+    def kill() -> None:
+        time.sleep(chance.uniform(0.0, 1.6))
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # the writer goes on and ends when it likes, perhaps after its successor began
+            process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    for line in process.stdout:
+        if line.endswith("\n"):
+            last = int(line)
+    killer.join()
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+    return last
+
+
+def check_everything(reader: EmbeddedReader, last: int) -> int:
+    """All up to `last` are there once; returns the highest number that is there."""
+    trains = [t.start_ns for t in reader.trains()]
+    samples = [s.start_ns for s in reader.samples()]
+    assert trains == sorted(set(trains))
+    assert samples == trains
+    there = set(trains)
+    highest = last
+    while start_of(highest + 1) in there:  # committed, but killed before it could say so
+        highest += 1
+    assert there == {start_of(number) for number in range(highest + 1)}
+    assert reader.damaged == {}
+    return highest
+
+
+@pytest.mark.soak
+def test_every_acknowledged_record_is_there_exactly_once_after_kill_9(
+    tmp_path: Path, soak: bool
+) -> None:
+    chance = random.Random(20_261_122)
+    folder = tmp_path / "data"
+    last = -1
+    for turn in range(50 if soak else 5):
+        last = run_and_kill(folder, last + 1, chance, whole_group=turn % 2 == 0)
+        last = check_everything(EmbeddedReader(folder, threads=1), last)
+
+    with Spool(folder / "spool.sqlite") as spool:
+        store = EmbeddedStore(folder, spool)
+        assert (spool.set_aside, spool.dropped, store.damaged) == (0, {}, [])
+        store.roll_up(LATER)
+        store.flush()
+        while store.compact(LATER):
+            pass
+        assert spool.depth("embedded") == 0
+        check_everything(EmbeddedReader(folder, threads=1), last)
+        expected = Counter(quarter_of(start_of(number)) for number in range(last + 1))
+        found = {r.start_ns: r.trains for r in EmbeddedReader(folder, threads=1).rollups()}
+        assert found == expected
+        assert all(at % QUARTER_NS == 0 for at in found)
+
+    import duckdb
+
+    # What any other tool finds in the files, without the reader's rules.
+    for kind in ("trains", "samples"):
+        files = f"'{folder}/store/{kind}/*/*.parquet'"
+        assert duckdb.sql(f"SELECT count(*) FROM {files}").fetchall() == [(last + 1,)]
+
+
+if __name__ == "__main__":
+    agent(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
