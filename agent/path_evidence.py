@@ -275,6 +275,8 @@ class _Tracer:
         from icmplib import ICMPSocketError
 
         privileged = self._socket.is_privileged
+        # icmplib leaves a time-out on it, which would make the error queue block.
+        self._socket.sock.setblocking(False)
         while not privileged and self._read_error():
             pass
         poll = select.poll()
