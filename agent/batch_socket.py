@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,8 +25,9 @@ SOL_SOCKET = 1
 SCM_TIMESTAMPING = 37
 SCM_TS_OPT_ID = 81
 """Kernel 6.13 and later: the sender chooses the id under which the TX stamp comes back."""
-SOL_IP, IP_TOS, IP_TTL, IP_RECVERR = 0, 1, 2, 11
-SOL_IPV6, IPV6_RECVERR, IPV6_HOPLIMIT, IPV6_TCLASS = 41, 25, 52, 67
+SOL_IP, IP_TOS, IP_TTL, IP_PKTINFO, IP_RECVERR = 0, 1, 2, 8, 11
+SOL_IPV6, IPV6_RECVERR, IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS = 41, 25, 50, 52, 67
+IPV6_RECVPKTINFO = 49
 
 ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_ICMP6, ORIGIN_TIMESTAMPING = 1, 2, 3, 4
 
@@ -202,6 +204,26 @@ class ReceiveVector:
     def control(self, n: int) -> Control:
         """The control messages of the batch just received, column by column."""
         out = Control.blank(n)
+        for rows, words, layout in self._groups(n):
+            _read_columns(out, rows, words, layout)
+        return out
+
+    def local_addresses(self, n: int) -> npt.NDArray[np.uint64]:
+        """Two words a row that hold the address a datagram was sent to (IP_PKTINFO).
+
+        IPv4: interface and address, the field `ipi_spec_dst`; IPv6: the address. 0 = not told.
+        """
+        out = np.zeros((n, 2), np.uint64)
+        for rows, words, layout in self._groups(n):
+            for at, level, kind in layout:
+                if (level, kind) in ((SOL_IP, IP_PKTINFO), (SOL_IPV6, IPV6_PKTINFO)):
+                    out[rows] = words[:, at + 2 : at + 4]
+        return out
+
+    def _groups(
+        self, n: int
+    ) -> Iterator[tuple[slice | npt.NDArray[np.intp], npt.NDArray[np.uint64], _Layout]]:
+        """Rows whose control buffers are laid out alike; nearly always all of them."""
         pending = np.arange(n)
         while len(pending):
             first = int(pending[0])
@@ -213,11 +235,10 @@ class ReceiveVector:
                 words[:, columns] == self._words[first, columns]
             ).all(axis=1)
             if len(pending) == n and same.all():
-                _read_columns(out, slice(0, n), words, layout)
-                break
-            _read_columns(out, pending[same], words[same], layout)
+                yield slice(0, n), words, layout
+                return
+            yield pending[same], words[same], layout
             pending = pending[~same]
-        return out
 
 
 def would_block(result: int) -> bool:

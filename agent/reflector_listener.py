@@ -15,7 +15,10 @@ import numpy.typing as npt
 from agent.batch_socket import (
     HEADER,
     IOVEC,
+    IP_PKTINFO,
     IP_TOS,
+    IPV6_PKTINFO,
+    IPV6_RECVPKTINFO,
     IPV6_TCLASS,
     MSG_ERRQUEUE,
     ORIGIN_TIMESTAMPING,
@@ -53,6 +56,8 @@ STAMP_WITHIN_NS: Final = SECOND_NS
 _STAMPS: Final = RX_SOFTWARE | SOFTWARE | OPT_ID | OPT_TSONLY
 _CMSG: Final = struct.Struct("=QiiI4x")
 """A control message of one word: 24 octets, of which the length counts 20."""
+SOURCE_OCTETS: Final = 40
+"""The control message that chooses a reply's source address: 32 octets, in IPv6 40."""
 
 
 class ReplyVector:
@@ -62,7 +67,7 @@ class ReplyVector:
         self.received = received
         self.iov = np.zeros(received.batch, IOVEC)
         self.iov["base"] = received.data.ctypes.data + self._steps(received.data.strides[0])
-        self.control = np.zeros((received.batch, 2 * _CMSG.size), np.uint8)
+        self.control = np.zeros((received.batch, SOURCE_OCTETS + 2 * _CMSG.size), np.uint8)
 
     def _steps(self, octets: int) -> npt.NDArray[np.uint64]:
         return np.arange(self.received.batch, dtype=np.uint64) * np.uint64(octets)
@@ -97,6 +102,8 @@ class Listener:
     headers: npt.NDArray[Any]
     kernel_stamps: bool
     """The kernel takes the wish for stamps."""
+    any_address: bool
+    """It listens on all addresses of the host: a reply must name the one that was asked."""
     sessions: SessionTable = field(default_factory=SessionTable)
     awaited: dict[int, Awaited] = field(default_factory=dict)
     """TX stamp id -> reply, oldest first."""
@@ -117,23 +124,43 @@ class Listener:
         """
         rows = replies.rows
         self.replies.iov["len"][rows] = lengths[rows]
-        octets = np.zeros(len(rows), np.uint64)
         six = self.sock.family == socket.AF_INET6
         level, kind = (SOL_IPV6, IPV6_TCLASS) if six else (SOL_IP, IP_TOS)
-        control = self.replies.control
+        start = self._answer_as_asked(rows, six) if self.any_address else 0
+        octets = np.full(len(rows), start, np.uint64)
+        control = self.replies.control[:, start:]
         for tos in set(replies.tos.tolist()) if replies.tos.any() or replies.follow_up else ():
             same = replies.tos == tos
             message = _CMSG.pack(20, level, kind, tos)
             control[rows[same], : _CMSG.size] = np.frombuffer(message, np.uint8)
-            octets[same] = _CMSG.size
+            octets[same] = start + _CMSG.size
         if replies.follow_up and self.kernel_stamps:
             asking = list(replies.follow_up)
             message = _CMSG.pack(20, SOL_SOCKET, SCM_TIMESTAMPING, TX_SOFTWARE)
-            control[rows[asking], _CMSG.size :] = np.frombuffer(message, np.uint8)
-            octets[asking] = 2 * _CMSG.size
+            control[rows[asking], _CMSG.size : 2 * _CMSG.size] = np.frombuffer(message, np.uint8)
+            octets[asking] = start + 2 * _CMSG.size
         headers: npt.NDArray[Any] = self.headers[rows]
         headers["controllen"] = octets
         return headers
+
+    def _answer_as_asked(self, rows: npt.NDArray[np.intp], six: bool) -> int:
+        """Let each reply leave from the address that its request came to; octets it takes.
+
+        The interface is left to the routes, except for link-local addresses, which need it.
+        """
+        received = self.replies.received
+        told = received.local_addresses(int(rows[-1]) + 1)[rows]
+        words = self.replies.control.view(np.uint64)
+        if not six:
+            words[rows, 0], words[rows, 1] = 28, SOL_IP | IP_PKTINFO << 32
+            words[rows, 2] = told[:, 0] & np.uint64(0xFFFFFFFF_00000000)
+            words[rows, 3] = 0
+            return 32
+        words[rows, 0], words[rows, 1] = 36, SOL_IPV6 | IPV6_PKTINFO << 32
+        words[rows, 2:4] = told
+        zones = received.names[rows, 24:28].copy().view(np.uint32)[:, 0]
+        words[rows, 4] = zones
+        return 40
 
     def sent(self, replies: Replies, places: range, t3_ns: int) -> None:
         """Remember under which id the TX stamps of these replies will come back."""
@@ -210,11 +237,11 @@ def open_listener(host: str, port: int, receive_buffer: int, replies: ReplyVecto
         sock.setblocking(False)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for option in (IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS):
+            for option in (IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_RECVPKTINFO):
                 sock.setsockopt(SOL_IPV6, option, 1)
             sock.setsockopt(SOL_IPV6, socket.IPV6_UNICAST_HOPS, 255)
         else:
-            for option in (IP_RECVTTL, IP_RECVTOS):
+            for option in (IP_RECVTTL, IP_RECVTOS, IP_PKTINFO):
                 sock.setsockopt(SOL_IP, option, 1)
             sock.setsockopt(SOL_IP, socket.IP_TTL, 255)
         enlarge_buffers(sock, receive_buffer)
@@ -224,7 +251,8 @@ def open_listener(host: str, port: int, receive_buffer: int, replies: ReplyVecto
         if sock is not None:
             sock.close()
         raise ReflectorError(_why_not(host, port, error)) from None
-    return Listener(sock, replies, replies.headers(28 if family == socket.AF_INET6 else 16), stamps)
+    headers = replies.headers(28 if family == socket.AF_INET6 else 16)
+    return Listener(sock, replies, headers, stamps, ipaddress.ip_address(host).is_unspecified)
 
 
 def _ask_stamps(sock: socket.socket) -> bool:

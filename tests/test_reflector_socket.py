@@ -6,9 +6,11 @@ import errno
 import os
 import socket
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,3 +291,40 @@ def test_two_reflectors_set_on_each_other_by_a_forged_request_fall_silent() -> N
         assert first.poll(0.2) == 0
     assert first.counters.answered == 1
     assert second.counters.as_dict()["refused"]["reply"] == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_reflector_on_all_addresses_answers_from_the_one_that_was_asked(
+    hosts: Any, version: int
+) -> None:
+    asked = "10.77.0.9" if version == 4 else "fd77::9"
+    prefix = 24 if version == 4 else 64
+    more = ["nodad"] if version == 6 else []
+    hosts.run(hosts.far, "ip", "addr", "add", f"{asked}/{prefix}", "dev", hosts.far_link, *more)
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    near = "10.77.0.0/24" if version == 4 else "fd77::/64"
+    every = "0.0.0.0" if version == 4 else "::"
+    options = ReflectorOptions(listen=((every, 8620),), allow=(parse_prefix(near),))
+    with hosts.inside(hosts.far):
+        reflector = Reflector(options)
+    stop = threading.Event()
+    thread = threading.Thread(target=reflector.run, args=(stop,))
+    thread.start()
+    try:
+        with hosts.inside(hosts.near), socket.socket(family, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(5)
+            for tos in (0, 0x20):
+                level, kind = (
+                    (socket.IPPROTO_IP, socket.IP_TOS)
+                    if version == 4
+                    else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+                )
+                sender.setsockopt(level, kind, tos)
+                sender.sendto(bytes(44), (asked, 8620))
+                reply, source = sender.recvfrom(100)
+                assert source[0] == asked
+                assert len(reply) == 44
+    finally:
+        stop.set()
+        thread.join()
+        reflector.close()
