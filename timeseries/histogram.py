@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
@@ -38,22 +39,14 @@ LIMITS_MS = (
 
 
 def _bounds() -> tuple[int, ...]:
-    # Integer roots instead of floats: the list must be the same on every machine.
-    def root48(value: int) -> int:
-        low, high = 0, 10**11
-        while low < high:
-            middle = (low + high + 1) // 2
-            if middle**PER_DECADE <= value:
-                low = middle
-            else:
-                high = middle - 1
-        return low
-
-    logarithmic = set()
-    for step in range(PER_DECADE * DECADES + 1):
-        # round(x) = floor(2x + 1) // 2 with x = FIRST_NS * 10**(step / 48)
-        doubled = root48((2 * FIRST_NS) ** PER_DECADE * 10**step)
-        logarithmic.add((doubled + 1) // 2)
+    # Decimal powers instead of floats: correctly rounded, so the list is the same everywhere.
+    with localcontext(Context(prec=30)):
+        step = Decimal(10) ** (Decimal(1) / PER_DECADE)
+        logarithmic = set()
+        exact = Decimal(FIRST_NS)
+        for _ in range(PER_DECADE * DECADES + 1):
+            logarithmic.add(int(exact.to_integral_value(ROUND_HALF_UP)))
+            exact *= step
     return tuple(sorted(logarithmic | {limit * 1_000_000 for limit in LIMITS_MS}))
 
 
