@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 # numpy's linear algebra would start a thread per core that pasprobe never uses.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -17,7 +18,9 @@ import inventory.commands
 import timeseries.commands
 
 if TYPE_CHECKING:
+    from agent.demo_screen import Screen
     from analysis.catalogue_rows import Catalogue
+    from analysis.measurement import Measurement
 
 app = typer.Typer(
     name="pasprobe",
@@ -51,15 +54,94 @@ agent.commands.register(app)
 timeseries.commands.register(app, _data_dir)
 
 
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Records and report; an earlier demo is replaced.")
+    ] = Path("pasprobe-demo"),
+    # 6 s hold two trains of each path, answered and past their timeout.
+    seconds: Annotated[int, typer.Option(min=6, max=3600, help="How long to measure.")] = 24,
+    as_json: Annotated[bool, typer.Option("--json", help="An object with every verdict.")] = False,
+) -> None:
+    """Measure five emulated access profiles and judge them, on this host alone.
+
+    One of them breaches its limits. No root, no network, no server; nothing leaves 127.0.0.1.
+    Exit 1: nothing could be judged.
+
+    Example: pasprobe demo --output /tmp/pasprobe-demo --seconds 60
+    """
+    from agent.demo_screen import Screen
+    from analysis.report import write_report
+    from analysis.verdict import Outcome
+    from analysis.verdict_text import print_verdicts, result_object
+
+    with Screen() as screen:
+        measurement = _measure_demo(output, seconds, screen)
+        screen.stage("writing the report")
+        report = output / "report.html"
+        write_report(measurement, "pasprobe demo: five emulated access points", report)
+    if as_json:
+        typer.echo(json.dumps({**result_object(measurement), "report": str(report)}))
+    else:
+        print_verdicts(measurement)
+        typer.echo(f"Report:  {report}\nRecords: pasprobe export trains --store {output}")
+    judged = (Outcome.MET, Outcome.NOT_MET)
+    raise typer.Exit(0 if any(v.outcome in judged for v in measurement.verdicts) else 1)
+
+
+def _measure_demo(output: Path, seconds: int, screen: Screen) -> Measurement:
+    """Measure into the store, then judge what the store says."""
+    import time
+
+    from agent import demo as emulated
+    from agent.assignments import assignments
+    from agent.demo_lab import running_lab
+    from agent.engine import quiet_python
+    from analysis.evidence import gather
+    from analysis.measurement import Measurement
+    from analysis.verdict import judge_all
+    from timeseries.embedded import EmbeddedStore
+    from timeseries.reader import EmbeddedReader
+    from timeseries.rollup import QUARTER_NS, quarter_of
+    from timeseries.spool import Spool
+    from timeseries.spool_file import SPOOL_NAME
+
+    emulated.claim(output)
+    catalogue, refusal = _catalogue(), emulated.icmp_refusal()
+    for line in emulated.introduction(seconds, refusal):
+        screen.stage(line)
+    with (
+        running_lab({site.pas: site.link for site in emulated.FAR}, emulated.SEED) as lab,
+        Spool(output / SPOOL_NAME) as spool,
+    ):
+        store = EmbeddedStore(output, spool)
+        configuration = emulated.configuration(lab.ports, output, icmp=not refusal)
+        wanted = assignments(configuration, catalogue, os.environ)
+        quiet_python()
+        from_ns = time.time_ns()
+        emulated.measure(wanted.values(), seconds, spool, screen.measuring)
+        to_ns = time.time_ns()
+        screen.measured()
+        screen.stage("adding up quarter hours, writing Parquet")
+        # The quarter is not over, but the demo is.
+        store.roll_up(quarter_of(to_ns) + QUARTER_NS, grace_ns=0)
+        store.flush()
+    evidence = gather(EmbeddedReader(output), wanted, from_ns, to_ns)
+    verdicts = judge_all(configuration, catalogue, evidence)
+    notes = emulated.notes(refusal)
+    return Measurement(configuration, catalogue, from_ns, to_ns, evidence, verdicts, notes)
+
+
 def main() -> None:
     """Run the command line; what a user got wrong ends in one line and exit code 2."""
     from agent.errors import ProbeError
+    from analysis.errors import ReportError
     from inventory.errors import ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
     try:
         app()
-    except (ProbeError, StoreError, ConfigurationError, SecretError) as error:
+    except (ProbeError, StoreError, ConfigurationError, SecretError, ReportError) as error:
         sys.stderr.write(f"pasprobe: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:

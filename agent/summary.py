@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from agent.samples import Int64Array, StampSource, Status, TrainPlan, TrainSamples
+from agent.samples import Int64Array, ReflectorFacts, StampSource, Status, TrainPlan, TrainSamples
 from agent.statistics import BoolArray, delay_figures, reordered
 from timeseries.records import DelayFigures, SampleRecord, TrainRecord
 
@@ -44,6 +44,7 @@ ONE_WAY_UNJUDGED = "one-way-unjudged"
 ICMP_ERRORS = "icmp-errors"
 CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
 SPOOFED = "spoofed"
+SAME_CLOCK = "same-clock"
 
 FLAGS = {
     ADDRESS_KEPT: "the name did not resolve; its last good address was used",
@@ -54,6 +55,7 @@ FLAGS = {
     ICMP_ERRORS: "packets drew ICMP errors",
     CLOCK_UNSYNCHRONISED: "the kernel says that the own clock is not synchronised",
     SPOOFED: "replies named this train with a wrong key or from another address",
+    SAME_CLOCK: "both ends read this host's clock, so the one-way error is 0 by construction",
 }
 """What a reader should know and that spoils nothing, in the order in which records list it."""
 
@@ -80,6 +82,10 @@ class TrainContext:
     limit_on: Literal["rtt", "one-way"] = "rtt"
     one_way_tolerance: Fraction = Fraction(1, 10)
     """Share of a one-way limit that the clock error of both ends may take."""
+    same_clock: bool = False
+    """The reflector runs on this very host: both ends read one clock, and its error from UTC
+    cancels out of every one-way delay. Nothing on the wire proves it, so only who started both
+    ends may say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ def summarise(samples: TrainSamples, context: TrainContext) -> TrainRecord:
         ICMP_ERRORS: bool(samples.icmp_errors),
         CLOCK_UNSYNCHRONISED: not samples.clock.synchronised,
         SPOOFED: samples.spoofed > 0,
+        SAME_CLOCK: context.same_clock and one_way.forward is not None,
     }
     lost_forward, lost_backward = loss_by_direction(samples) or (None, None)
     return TrainRecord(
@@ -234,23 +241,20 @@ def one_way_figures(samples: TrainSamples, context: TrainContext, received: Bool
     """Forward (T2 - tx) and backward (rx - T3) delay (RFC 7679), where the clocks allow it.
 
     Both clocks must be synchronised with a stated error, and the reflector's stamps in place.
-    The error is the sum of both ends' errors. `within_limit` is counted only where that error is
+    The error is the sum of both ends' errors; it is 0 where both ends read the same clock,
+    synchronised or not. `within_limit` is counted only where that error is
     at most the tolerated share of a one-way limit. A delay further below zero than the error
     proves the stated error wrong: then there are no figures.
     """
     reflector = samples.reflector
-    if (
-        reflector is None
-        or reflector.swapped
-        or not (reflector.synchronised and samples.clock.synchronised)
-        or reflector.error_ns is None
-        or samples.clock.error_ns is None
-    ):
+    if reflector is None or reflector.swapped:
+        return OneWay()
+    error_ns = 0 if context.same_clock else _clock_error_ns(samples, reflector)
+    if error_ns is None:
         return OneWay()
     stamped = received & (samples.t2_ns > 0) & (samples.t3_ns > 0)
     if not stamped.any():
         return OneWay()
-    error_ns = samples.clock.error_ns + reflector.error_ns
     forward_ns = samples.t2_ns - samples.tx_ns
     backward_ns = samples.rx_ns - samples.t3_ns
     if min(forward_ns[stamped].min(), backward_ns[stamped].min()) < -error_ns:
@@ -264,6 +268,15 @@ def one_way_figures(samples: TrainSamples, context: TrainContext, received: Bool
         error_ns=error_ns,
         judged=judged,
     )
+
+
+def _clock_error_ns(samples: TrainSamples, reflector: ReflectorFacts) -> int | None:
+    """What both ends together may be off by, None where one of them cannot tell."""
+    if not (reflector.synchronised and samples.clock.synchronised):
+        return None
+    if reflector.error_ns is None or samples.clock.error_ns is None:
+        return None
+    return samples.clock.error_ns + reflector.error_ns
 
 
 def loss_by_direction(samples: TrainSamples) -> tuple[int, int] | None:
