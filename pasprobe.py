@@ -14,6 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 import agent.commands
+import agent.daemon_commands
 import inventory.commands
 import timeseries.commands
 
@@ -51,6 +52,7 @@ def _data_dir(config: Path | None) -> Path:
 
 inventory.commands.register(app, _catalogue)
 agent.commands.register(app)
+agent.daemon_commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
 
 

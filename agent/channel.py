@@ -20,7 +20,7 @@ from agent.batch_socket import (
     HEADER,
     MSG_ERRQUEUE,
     ORIGIN_ICMP,
-    ORIGIN_ICMP6,
+    ORIGIN_LOCAL,
     ORIGIN_TIMESTAMPING,
     Control,
     ReceiveVector,
@@ -47,11 +47,13 @@ class Matches:
     """What a batch of replies turned out to be."""
 
     slots: Slots
-    """The slot each row answers with the right key; -1 for the other rows."""
+    """The slot of an active train that each row answers with the right key; -1 for other rows."""
     suspects: Slots
     """Slot that a row names, though key, octets or source are wrong; -1 = names none of ours."""
     corrupted: npt.NDArray[np.bool_]
-    """The key is right and the octets are not."""
+    """The key is right and the octets are not, or the checksum says that some are not."""
+    closed: npt.NDArray[np.bool_]
+    """The key is right, and its train is over."""
 
 
 class Codec(Protocol):
@@ -129,6 +131,8 @@ class Channel:
         """Packets sent since the last drain: what may be waiting in the queues."""
         self.answered = 0
         """Packets that got their first reply, for progress and early ends."""
+        self.stamped = False
+        """TX stamps really come back on this socket."""
         self.vector = vector
         self._table = table
         self._counters = counters
@@ -140,6 +144,9 @@ class Channel:
         self._ring = np.full(1 << 16, FREE, np.int64)
         """TX stamp id mod 2^16 -> slot, where the kernel counts the ids itself."""
         self._next_id = 0
+        self._doubtful = np.zeros(1 << 16, np.bool_)
+        """Ids of packets that had no stamp yet when the count was started again: whose a stamp with
+        such an id is cannot be told, so it is nobody's."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -161,16 +168,18 @@ class Channel:
                 table.sent[part] = True
                 table.user_tx_ns[part] = now
                 if not self.probe.chosen_ids:
-                    self._ring[np.arange(self._next_id, self._next_id + result) & 0xFFFF] = part
-                    self._next_id += result
+                    self._number(part)
                 done += result
                 taken += result
                 tries = 0
+                if done < count:
+                    self._resynchronise()  # the packet after these was refused, why is not said
                 continue
             if -result in (errno.EAGAIN, errno.ENOBUFS):
                 if not give_up_ns:
                     give_up_ns = self._clock.monotonic_ns() + FULL_RETRY_NS
                     self._engine.send_retries += 1
+                self._resynchronise()
                 if self._clock.monotonic_ns() < give_up_ns:
                     time.sleep(50e-6)
                     continue
@@ -185,6 +194,13 @@ class Channel:
         self.unread += taken
         return taken
 
+    def _number(self, slots: Slots) -> None:
+        """Note which ids the kernel gave to these packets."""
+        first, self._next_id = self._next_id, self._next_id + len(slots)
+        self._ring[np.arange(first, self._next_id) & 0xFFFF] = slots
+        if first >> 16 != self._next_id >> 16:
+            self._doubtful[:] = False  # 65,536 packets ago
+
     def _refused(self, slot: int, error: int) -> None:
         counters = self._counters(int(self._table.train[slot]))
         if counters is not None:
@@ -192,10 +208,14 @@ class Channel:
         self._resynchronise()
 
     def _resynchronise(self) -> None:
-        """A refused send may or may not have used up an id: begin to count anew."""
+        """A refused send may or may not have used up an id: begin to count anew.
+
+        Packets that wait in the device's queue bring their stamps later, under their old ids.
+        """
         if self.probe.chosen_ids or not self.probe.stamps:
             return
         self.drain_errors()
+        self._doubtful |= self._ring >= 0
         self.probe.restart_ids()
         self._next_id = 0
         self._ring[:] = FREE
@@ -204,8 +224,9 @@ class Channel:
         """Read all stamps, ICMP errors and replies that wait in the kernel."""
         self.unread = 0
         self.drain_errors()
-        errors = 0
-        while errors < MOST_STALE_ERRORS:
+        errors, shorter = 0, 0
+        # An ICMP error that arrives meanwhile cuts a batch short: a second look finds the rest.
+        while errors < MOST_STALE_ERRORS and shorter < 2:
             n = self.vector.receive(self._fd)
             if n < 0:
                 if would_block(n):
@@ -214,8 +235,7 @@ class Channel:
                 continue
             control = self.vector.control(n)
             self._replies(self.codec.match(self.vector, n, control), control)
-            if n < self.vector.batch:
-                return
+            shorter += n < self.vector.batch
 
     def _replies(self, matches: Matches, control: Control) -> None:
         table = self._table
@@ -223,7 +243,7 @@ class Channel:
         if len(rows) < len(matches.slots):
             self._strangers(matches)
         slots = matches.slots[rows]
-        fresh = (table.rx_ns[slots] == 0) & (table.train[slots] != FREE)
+        fresh = table.rx_ns[slots] == 0
         _, firsts = np.unique(slots, return_index=True)
         if len(firsts) < len(slots):
             first = np.zeros(len(slots), np.bool_)
@@ -244,13 +264,14 @@ class Channel:
     def _repeated(self, slots: Slots) -> None:
         for slot in slots.tolist():
             counters = self._counters(int(self._table.train[slot]))
-            if counters is None:
-                self._engine.after_close += 1
-            else:
+            if counters is not None:
                 counters.duplicates += 1
 
     def _strangers(self, matches: Matches) -> None:
         for row in np.flatnonzero(matches.slots < 0).tolist():
+            if matches.closed[row]:
+                self._engine.after_close += 1
+                continue
             suspect = int(matches.suspects[row])
             train = int(self._table.train[suspect]) if suspect >= 0 else FREE
             counters = self._counters(train)
@@ -280,22 +301,23 @@ class Channel:
             slots = ids.astype(np.int64)
             known = slots < self._table.capacity
         else:
-            slots = self._ring[ids & 0xFFFF]
-            known = slots >= 0
+            places = ids & 0xFFFF
+            slots = self._ring[places]
+            self._ring[places] = FREE
+            known = (slots >= 0) & ~self._doubtful[places]
         if not known.all():
             slots, stamps = slots[known], stamps[known]
         self._table.tx_ns[slots] = stamps
+        self.stamped |= len(slots) > 0
 
     def _error(self, row: int, control: Control) -> None:
+        origin = int(control.origin[row])
+        if origin == ORIGIN_LOCAL:
+            return  # the call that sent the packet has said so too
         slot = self.codec.quoted(self.vector, row)
         counters = self._counters(int(self._table.train[slot])) if slot >= 0 else None
         if counters is None:
             self._engine.unattributed_errors += 1
-            return
-        origin = int(control.origin[row])
-        if origin not in (ORIGIN_ICMP, ORIGIN_ICMP6):
-            name = errno.errorcode.get(int(control.error[row]), str(int(control.error[row])))
-            counters.send_errors[name] += 1
             return
         version: Literal[4, 6] = 4 if origin == ORIGIN_ICMP else 6
         sender = address_of(self.vector.offender(row, control))

@@ -83,6 +83,7 @@ class _Timex(ctypes.Structure):
     )
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
 
@@ -93,7 +94,7 @@ def clock_state() -> ClockState:
     A clock that nobody disciplines is unsynchronised, whatever error it claims.
     """
     timex = _Timex()
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    state = _libc.adjtimex(ctypes.byref(timex))
     if state in (-1, _TIME_ERROR) or timex.status & _STA_UNSYNC:
         return ClockState(synchronised=False, error_ns=None)
     return ClockState(synchronised=True, error_ns=timex.esterror * 1000)

@@ -62,11 +62,20 @@ class EchoCodec:
         right_source = (vector.names[:n, self._source] == names).all(axis=1)
         sizes = np.where(active, self._trains.sizes[train], lengths)
         whole = icmp.intact(messages, lengths, sizes, self._probe.version)
-        good = right_key & whole & (right_source | ~active)
+        whole &= icmp.sequences(messages) == claimed & 0xFFFF
+        good = active & whole & right_source
+        if good.all():
+            return Matches(claimed, claimed, ~good, ~good)
+        wrong_key = (claimed >= 0) & ~right_key
+        damaged = np.zeros(n, np.bool_)
+        if self._has_ip_header and wrong_key.any():
+            damaged[wrong_key] = icmp.damaged(messages[wrong_key], lengths[wrong_key])
+            claimed[damaged & ~right_source] = -1  # even the slot may be a flipped bit
         return Matches(
             slots=np.where(good, claimed, -1),
             suspects=claimed,
-            corrupted=active & right_source & ~whole,
+            corrupted=right_source & ((active & ~whole) | damaged),
+            closed=right_key & whole & ~active,
         )
 
     def quoted(self, vector: ReceiveVector, row: int) -> int:
@@ -84,4 +93,9 @@ class EchoCodec:
             return -1
         if int(icmp.identifiers(message)[0]) != self._probe.identifier:
             return -1
-        return int(self._by_sequence[icmp.sequences(message)[0]])
+        slot = int(self._by_sequence[icmp.sequences(message)[0]])
+        train = int(self._table.train[slot])
+        if slot < 0 or train < 0:
+            return -1
+        to = self._trains.names[train][self._source]
+        return slot if (vector.names[row, self._source] == to).all() else -1

@@ -18,22 +18,20 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from agent.batch_socket import (
-    ReceiveVector,
-)
+from agent.batch_socket import ReceiveVector
 from agent.channel import SEND_BATCH, Channel, Codec, EngineCounters
 from agent.clock import Clock, SystemClock, clock_state, realtime_offset_ns
 from agent.echo import EchoCodec
+from agent.errors import ProbeError
 from agent.harvest import harvest
 from agent.headers import point_headers
-from agent.samples import (
-    TrainPlan,
-    TrainSamples,
-)
+from agent.samples import TrainPlan, TrainSamples
 from agent.slots import FREE, DueQueue, SlotTable
 from agent.sockets import RECEIVE_BUFFER_OCTETS, open_icmp, open_udp
-from agent.stamp_session import StampCodec
-from agent.trains import ActiveTrain, Place, TrainTable, sockaddr, version_of
+from agent.stamp_session import StampCodec, tlvs_of
+from agent.trains import ActiveTrain, Place, TrainTable, sockaddr, source_of, version_of
+from agent.wire import icmp
+from agent.wire.tlv import shape
 
 GRID_NS = 1_000_000
 """Trains start on whole milliseconds of the monotonic clock: what is due together goes out in one
@@ -42,6 +40,8 @@ MISSED_NS = 1_000_000_000
 """A train whose start is longer past than this was missed: it is not sent in a rush."""
 GRACE_NS = 250_000_000
 """How long after the last timeout a train waits for late replies and duplicates."""
+LATE_NS = 50_000_000
+"""Packets that leave later than this give their train that much more time for their replies."""
 DRAIN_NS = 100_000_000
 """Stamps and replies are fetched at least this often."""
 EARLY_NS = 2_000_000
@@ -82,6 +82,8 @@ class Engine:
         self._finished: deque[TrainSamples] = deque()
         self._drain_due_ns = 0
         self._answered_ns = 0
+        self._counting: set[bytes] = set()
+        """Reflectors that were seen to count for themselves."""
         self._poll = select.epoll()
 
     def close(self) -> None:
@@ -109,38 +111,48 @@ class Engine:
     def add(self, trains: Sequence[tuple[TrainPlan, int]]) -> None:
         """Take trains with the CLOCK_MONOTONIC instants at which their first packets are due.
 
-        Raises ProbeError where the kernel allows no such socket or an address is none. Nothing is
-        taken then.
+        Raises ProbeError where the kernel allows no such socket, an address is none or a size
+        cannot be. Nothing is taken then.
         """
         now = self._clock.monotonic_ns()
         offset = realtime_offset_ns(self._clock)
-        groups: dict[tuple[Any, ...], list[tuple[TrainPlan, int, Place]]] = defaultdict(list)
+        missed: list[tuple[TrainPlan, int]] = []
+        groups: dict[tuple[Any, ...], list[_Member]] = defaultdict(list)
+        occupied: set[Place] = set()
         for plan, start_ns in trains:
+            name = _checked_name(plan)
             if now - start_ns > MISSED_NS:
-                self.counters.missed_slots += 1
-                samples = TrainSamples.empty(plan, start_ns + offset, clock_state())
-                samples.missed = True
-                self._finished.append(samples)
+                missed.append((plan, start_ns))
                 continue
-            place = self._place_for(plan)
-            shape = (place[:3], plan.packets, plan.size, plan.dscp, plan.stamp)
-            groups[shape].append((plan, start_ns, place))
+            place = self._place_for(plan, name, occupied)
+            occupied.add(place)
+            alike = (place[:3], plan.packets, plan.size, plan.dscp, plan.stamp)
+            groups[alike].append((plan, start_ns, place, name))
+        for plan, start_ns in missed:
+            self.counters.missed_slots += 1
+            samples = TrainSamples.empty(plan, start_ns + offset, clock_state())
+            samples.missed = True
+            self._finished.append(samples)
+        self._occupied |= occupied
+        self._answered_ns = 0
         for (where, *_), members in groups.items():
             self._launch(self._channels[where], members, offset)
 
-    def _place_for(self, plan: TrainPlan) -> Place:
+    def _place_for(
+        self, plan: TrainPlan, name: npt.NDArray[np.uint8], occupied: set[Place]
+    ) -> Place:
         """The socket for a train: one for ICMP; for STAMP one on which no other train to the same
         reflector is out, because some reflectors tell sessions apart by addresses and ports only.
         """
         version, index = version_of(plan.address), 0
         kind = plan.method if plan.stamp is None or plan.stamp.auth_key is None else "stamp-auth"
-        if plan.method == "stamp":
-            while (kind, version, index, plan.address, plan.port) in self._occupied:
-                index += 1
-        if (kind, version, index) not in self._channels:
-            self._channels[kind, version, index] = self._open(kind, version)
-        place = (kind, version, index, plan.address, plan.port)
-        self._occupied.add(place)
+        source = source_of(name, version)
+        place = (kind, version, index, source)
+        while plan.method == "stamp" and (place in self._occupied or place in occupied):
+            index += 1
+            place = (kind, version, index, source)
+        if place[:3] not in self._channels:
+            self._channels[place[:3]] = self._open(kind, version)
         return place
 
     def _open(self, kind: str, version: Literal[4, 6]) -> Channel:
@@ -150,16 +162,16 @@ class Engine:
             codec = EchoCodec(probe, self._table, self._trains)
         else:
             probe = open_udp(version, receive_buffer=self._receive_buffer)
-            codec = StampCodec(probe, self._table, self._trains, self._clock, kind == "stamp-auth")
+            codec = StampCodec(
+                probe, self._table, self._trains, self._clock, kind == "stamp-auth", self._counting
+            )
         self._poll.register(probe.fd, select.EPOLLIN)
         return Channel(
             probe, codec, self._table, self._trains.counters, self.counters, self._clock,
             self._vector,
         )  # fmt: skip
 
-    def _launch(
-        self, channel: Channel, members: list[tuple[TrainPlan, int, Place]], offset_ns: int
-    ) -> None:
+    def _launch(self, channel: Channel, members: list[_Member], offset_ns: int) -> None:
         """Build the packets of trains of one shape and put them into the queue."""
         plan = members[0][0]
         per_train, total = plan.packets, plan.packets * len(members)
@@ -170,12 +182,10 @@ class Engine:
         base = self._table.allocate(total)
         slots = np.arange(base, base + total, dtype=np.int64)
         indices = np.array([self._trains.reserve() for _ in members], np.int32)
-        starts = np.array([start for _, start, _ in members], np.int64)
-        spacings = np.array([member.spacing_ns for member, _, _ in members], np.int64)
+        starts = np.array([start for _, start, _, _ in members], np.int64)
+        spacings = np.array([member.spacing_ns for member, _, _, _ in members], np.int64)
         due = (starts[:, None] + spacings[:, None] * np.arange(per_train)).reshape(-1)
-        names = np.stack(
-            [sockaddr(m.address, m.port if m.method == "stamp" else 0) for m, _, _ in members]
-        )
+        names = np.stack([name for _, _, _, name in members])
         self._table.claim(slice(base, base + total), np.repeat(indices, per_train), due)
         self._table.key[slots] = np.frombuffer(os.urandom(8 * total), np.uint64)
         packets = np.zeros((total, plan.size), np.uint8)
@@ -184,7 +194,7 @@ class Engine:
             slots, plan.dscp, channel.probe.version, channel.probe.chosen_ids,
         )  # fmt: skip
         drops = channel.probe.drops()
-        for n, (member, start, place) in enumerate(members):
+        for n, (member, start, place, _) in enumerate(members):
             index = int(indices[n])
             mine = range(base + n * per_train, base + (n + 1) * per_train)
             deadline = int(due[(n + 1) * per_train - 1]) + member.timeout_ns + GRACE_NS
@@ -215,7 +225,7 @@ class Engine:
                 self._close_all()
                 break
             while self._deadlines and self._deadlines[0][0] <= now:
-                self._finish(heapq.heappop(self._deadlines)[2])
+                self._close(heapq.heappop(self._deadlines))
             if now >= until_ns or self._finished:
                 break
             self._wait(until_ns)
@@ -224,7 +234,7 @@ class Engine:
         return finished
 
     def _send_due(self, now_ns: int) -> None:
-        while self._due.next_ns is not None and self._due.next_ns <= now_ns:
+        while (due_ns := self._due.next_ns) is not None and due_ns <= now_ns:
             slots = self._due.take(now_ns, SEND_BATCH)
             if len(self._channels) == 1:
                 channel = next(iter(self._channels.values()))
@@ -233,6 +243,16 @@ class Engine:
                     channel.drain()
             else:
                 self._send_mixed(slots)
+            if (left_ns := self._clock.monotonic_ns()) - due_ns > LATE_NS:
+                self._postpone(slots, left_ns)
+
+    def _postpone(self, slots: npt.NDArray[np.int64], left_ns: int) -> None:
+        """These packets left late: their trains still wait the whole timeout for the replies."""
+        for index in np.unique(self._table.train[slots]).tolist():
+            train = self._trains.active[index]
+            if train is not None:
+                enough_ns = left_ns + train.plan.timeout_ns + GRACE_NS
+                train.deadline_ns = max(train.deadline_ns, enough_ns)
 
     def _send_mixed(self, slots: npt.NDArray[np.int64]) -> None:
         parts: dict[int, tuple[Channel, list[int]]] = {}
@@ -249,7 +269,8 @@ class Engine:
     def _drain(self, now_ns: int) -> None:
         self._drain_due_ns = now_ns + DRAIN_NS
         for channel in self._channels.values():
-            if channel.in_flight:
+            # An idle socket with something in it would wake a one-off run over and over.
+            if channel.in_flight or self._early:
                 channel.drain()
 
     def _wait(self, until_ns: int) -> None:
@@ -278,6 +299,15 @@ class Engine:
             return True
         self._answered_ns = self._answered_ns or now_ns
         return now_ns - self._answered_ns > SETTLE_NS
+
+    def _close(self, entry: tuple[int, int, int]) -> None:
+        """The deadline has come: finish the train, unless it was moved meanwhile."""
+        deadline_ns, serial, index = entry
+        train = self._trains.active[index]
+        if train is not None and train.deadline_ns > deadline_ns:
+            heapq.heappush(self._deadlines, (train.deadline_ns, serial, index))
+        else:
+            self._finish(index)
 
     def _close_all(self) -> None:
         while self._deadlines:
@@ -316,6 +346,23 @@ class Engine:
         self.add(list(trains))
         while self.busy or self._finished:
             yield from self.step(self._clock.monotonic_ns() + 1_000_000_000)
+
+
+_Member = tuple[TrainPlan, int, Place, npt.NDArray[np.uint8]]
+"""A train, when it starts, its socket, and the sockaddr that it goes to."""
+
+
+def _checked_name(plan: TrainPlan) -> npt.NDArray[np.uint8]:
+    """The sockaddr of a train that can be built; raises ProbeError for one that cannot."""
+    if plan.method == "stamp":
+        authenticated = plan.stamp is not None and plan.stamp.auth_key is not None
+        shape(plan.size, authenticated, tlvs_of(plan))
+        return sockaddr(plan.address, plan.port)
+    if not icmp.MIN_SIZE <= plan.size <= icmp.MAX_SIZE:
+        raise ProbeError(
+            f"size {plan.size}: an ICMP probe takes {icmp.MIN_SIZE} to {icmp.MAX_SIZE} octets"
+        )
+    return sockaddr(plan.address, 0)
 
 
 def on_grid(monotonic_ns: int) -> int:

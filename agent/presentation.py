@@ -244,3 +244,15 @@ def _remarks(record: TrainRecord) -> Iterator[tuple[str, str]]:
         yield f"\n{seen}", ""
     if record.flags:
         yield f"\n{', '.join(record.flags)}", "yellow"
+
+
+def results_lines(records: Iterable[TrainRecord]) -> Iterator[str]:
+    """The same figures as `results_table`, a plain line a target, for hundreds of targets."""
+    for record in records:
+        rtt = record.rtt
+        figures = "/".join(map(_short_ms, (rtt.min_ns, rtt.p50_ns, rtt.p99_ns, rtt.max_ns)))
+        remarks = "".join(text for text, _ in _remarks(record)).replace("\n", " ").strip()
+        yield (
+            f"{_named(record)}: lost/sent {_loss(record)}, min/p50/p99/max {figures} ms, "
+            f"ipdv {_short_ms(rtt.ipdv_mean_ns)} ms{', ' + remarks if remarks else ''}"
+        )

@@ -7,6 +7,7 @@ very late from one that somebody made up.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,13 +20,20 @@ FREE = -1
 HEADER_WORDS = HEADER.itemsize // 8
 
 
+def random_keys(count: int) -> npt.NDArray[np.uint64]:
+    """Keys that nobody off the path can guess."""
+    return np.frombuffer(os.urandom(8 * count), np.uint64).copy()
+
+
 @dataclass(slots=True)
 class SlotTable:
     """Columns over all slots; they move when the table grows, so nothing may point into them."""
 
     train: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(1024, FREE, np.int32))
     """Index of the active train that holds the slot."""
-    key: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(1024, np.uint64))
+    key: npt.NDArray[np.uint64] = field(default_factory=lambda: random_keys(1024))
+    """What a reply must bring back; random from the start, so that nobody can name an unused slot.
+    """
     header: npt.NDArray[np.uint64] = field(
         default_factory=lambda: np.zeros((1024, HEADER_WORDS), np.uint64)
     )
@@ -74,6 +82,7 @@ class SlotTable:
             new[: len(old)] = old
             setattr(self, name, new)
         self.train[-by:] = FREE
+        self.key[-by:] = random_keys(by)
 
     def claim(self, slots: slice, train: npt.NDArray[np.int32], due_ns: Slots) -> None:
         """Give the slots to their trains, wiped of what was there before."""

@@ -94,6 +94,8 @@ def open_icmp(
         sock = socket.socket(family, socket.SOCK_DGRAM, protocol)
     except PermissionError:
         pass
+    except OSError as error:
+        raise _no_socket("ICMP", version, error) from error
     else:
         # Bound to port 0 the kernel picks the ICMP identifier.
         sock.bind(("0.0.0.0" if version == 4 else "::", 0))
@@ -106,18 +108,36 @@ def open_icmp(
             f"ping_group_range (sysctl -w net.ipv4.ping_group_range='0 {max(os.getgid(), 1)}'), "
             "or give the program CAP_NET_RAW"
         ) from None
+    except OSError as error:
+        raise _no_socket("ICMP", version, error) from error
     identifier = int.from_bytes(os.urandom(2), "big")
     _only_our_replies(sock, version, identifier)
     return _ready(sock, version, "icmp-raw", identifier, receive_buffer)
 
 
 def open_udp(version: Literal[4, 6], *, receive_buffer: int = RECEIVE_BUFFER_OCTETS) -> ProbeSocket:
-    """A UDP socket on an ephemeral port for STAMP sessions."""
-    sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    """A UDP socket on an ephemeral port for STAMP sessions.
+
+    Raises `ProbeError` where there is none to be had.
+    """
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise _no_socket("UDP", version, error) from error
     if version == 6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     sock.bind(("0.0.0.0" if version == 4 else "::", 0))
     return _ready(sock, version, "udp", sock.getsockname()[1], receive_buffer)
+
+
+def _no_socket(protocol: str, version: Literal[4, 6], error: OSError) -> ProbeError:
+    remedy = {
+        errno.EAFNOSUPPORT: f"this kernel has no IPv{version}, take an address of the other kind",
+        errno.EMFILE: "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+        errno.ENFILE: "the host is out of file descriptors (sysctl fs.file-max)",
+    }.get(error.errno or 0, "see the rights and limits of this process")
+    return ProbeError(f"no {protocol} socket for IPv{version}: {error.strerror}; {remedy}")
 
 
 def ask_stamps(sock: socket.socket) -> bool:

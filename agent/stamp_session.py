@@ -1,7 +1,8 @@
 """STAMP sessions on a channel: stamps requests, recognises replies, learns of the reflector.
 
 Every train is a session with a random SSID. What makes a reply ours is the T1 that it echoes, whose
-lowest bits are random, and the address that it comes from.
+lowest bits are random, and the address that it comes from. Two packets of a batch may carry the
+same T1, so a reply is looked up by source and sequence, and its T1 compared.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from agent.samples import (
 )
 from agent.slots import Slots, SlotTable
 from agent.sockets import ProbeSocket
-from agent.trains import TrainTable
+from agent.trains import TrainTable, source_of
 from agent.wire import stamp
 from agent.wire.ntp import decode_error_estimate, encode_error_estimate, from_wire, keyed_t1
 from agent.wire.octets import column
@@ -45,6 +46,8 @@ class Session:
     """Its first slot; the sequence number counts from here."""
     size: int
     packets: npt.NDArray[np.uint8]
+    t1: npt.NDArray[np.uint64]
+    """The T1 column of `packets`, big-endian; 0 = not sent yet."""
     options: StampOptions
     shape: Shape
     tlvs: SenderTlvs
@@ -56,6 +59,15 @@ class Session:
     """Reflector's sequence number -> wire stamp of when that reply left it."""
     dscp_seen: int | None = None
     dscp_back: int | None = None
+
+    def number(self, told: int, t1: int, t3: int) -> tuple[int, bool]:
+        """Which of its packets a reply with these fields answers (-1 none), and whether the
+        reflector put T1 and T3 in each other's place.
+        """
+        sent = int(self.t1[told]) if told < len(self.t1) else 0
+        if sent == 0 or sent not in (t1, t3):
+            return -1, False
+        return told, sent != t1
 
 
 def tlvs_of(plan: TrainPlan) -> SenderTlvs:
@@ -78,7 +90,9 @@ class StampCodec:
         trains: TrainTable,
         clock: Clock,
         authenticated: bool,
+        counting: set[bytes],
     ) -> None:
+        """`counting`: reflectors that were seen to count for themselves; shared by all sockets."""
         self._version: Literal[4, 6] = probe.version
         self._table = table
         self._trains = trains
@@ -86,8 +100,11 @@ class StampCodec:
         self._authenticated = authenticated
         self._at = stamp.AUTHENTICATED if authenticated else stamp.PLAIN
         self._sessions: dict[int, Session] = {}
+        self._counting = counting
         self._by_t1: dict[int, int] = {}
-        self._closed: deque[int] = deque()
+        """Newest slot with this T1, for replies from where they should not come."""
+        self._closed: set[int] = set()
+        self._closed_in_order: deque[int] = deque()
         self._by_source: dict[bytes, int] = {}
         self._batch: tuple[stamp.ReplyBatch, Control] | None = None
 
@@ -108,15 +125,10 @@ class StampCodec:
                 sequence, nothing, estimate, ssid, plan.size, options.auth_key, tlvs, out=mine
             )
             self._sessions[index] = Session(
-                int(slots[first]), plan.size, mine, options, made, tlvs, ssid
-            )
-            self._by_source[self._source(self._trains.names[index])] = index
-
-    def _source(self, name: npt.NDArray[np.uint8]) -> bytes:
-        """Port and address of a sockaddr."""
-        if self._version == 4:
-            return name[2:8].tobytes()
-        return name[2:4].tobytes() + name[8:24].tobytes()
+                int(slots[first]), plan.size, mine, column(mine, self._at.stamp, ">u8"),
+                options, made, tlvs, ssid,
+            )  # fmt: skip
+            self._by_source[source_of(self._trains.names[index], self._version)] = index
 
     def sending(self, slots: Slots) -> None:
         """Write T1 with its random bits, and the HMAC where there is a key."""
@@ -131,46 +143,44 @@ class StampCodec:
             if time_format not in formats:
                 formats[time_format] = keyed_t1(now, table.key[slots], time_format)
             t1 = int(formats[time_format][n])
-            row = session.packets[slot - session.base : slot - session.base + 1]
-            column(row, self._at.stamp, ">u8")[0] = t1
+            number = slot - session.base
+            session.t1[number] = t1
             if session.options.auth_key is not None:
-                stamp.sign(row, session.options.auth_key)
+                stamp.sign(session.packets[number : number + 1], session.options.auth_key)
             self._by_t1[t1] = slot
 
     def match(self, vector: ReceiveVector, n: int, control: Control) -> Matches:
-        """Recognise the replies of a batch by T1, sequence, source, HMAC and padding."""
+        """Recognise the replies of a batch by source, sequence, T1, HMAC and padding."""
         data, lengths = vector.data[:n], vector.lengths[:n]
         replies = stamp.parse_replies(data, lengths, self._authenticated)
         slots = np.full(n, -1, np.int64)
         suspects = np.full(n, -1, np.int64)
         corrupted = np.zeros(n, np.bool_)
+        closed = np.zeros(n, np.bool_)
         rows_of: dict[int, list[int]] = {}
-        t1s, t3s = replies.sender_t1.tolist(), replies.t3.tolist()
-        for row in range(n):
-            index = self._by_source.get(self._source(vector.names[row]), -1)
+        fields = zip(
+            replies.ok.tolist(), replies.sender_seq.tolist(), replies.sender_t1.tolist(),
+            replies.t3.tolist(), strict=True,
+        )  # fmt: skip
+        for row, (ok, told, t1, t3) in enumerate(fields):
+            index = self._by_source.get(source_of(vector.names[row], self._version), -1)
             session = self._sessions.get(index)
-            slot = self._by_t1.get(t1s[row], -1) if replies.ok[row] else -1
-            swapped = False
-            if slot < 0 and replies.ok[row] and t3s[row] in self._by_t1:
-                slot, swapped = self._by_t1[t3s[row]], True
-            if session is None:
-                suspects[row] = slot
-                if slot >= 0 and self._table.train[slot] < 0:
-                    slots[row] = slot  # right key, closed train: counted as such by the channel
-                continue
-            suspects[row] = session.base
-            if slot < 0 or int(self._table.train[slot]) != index:
-                continue
-            if int(replies.sender_seq[row]) != slot - session.base:
-                corrupted[row] = True
-                continue
-            session.swapped |= swapped
-            slots[row] = slot
-            rows_of.setdefault(index, []).append(row)
+            number, swapped = session.number(told, t1, t3) if session and ok else (-1, False)
+            if session is not None and number >= 0:
+                session.swapped |= swapped
+                suspects[row] = slots[row] = session.base + number
+                rows_of.setdefault(index, []).append(row)
+            elif ok and (t1 in self._closed or t3 in self._closed):
+                closed[row] = True
+            elif session is not None:
+                suspects[row] = session.base
+                corrupted[row] = ok and t1 > 0 and bool((session.t1 == t1).any())
+            elif ok:
+                suspects[row] = self._by_t1.get(t1, -1)
         for index, rows in rows_of.items():
             self._look_closer(index, rows, vector, slots, corrupted)
         self._batch = (replies, control)
-        return Matches(slots, suspects, corrupted)
+        return Matches(slots, suspects, corrupted, closed)
 
     def _look_closer(
         self,
@@ -229,16 +239,21 @@ class StampCodec:
 
         Where the quotation ends before T1, the first slot of the train to that destination.
         """
-        data = vector.data[row : row + 1]
-        if int(vector.lengths[row]) >= self._at.stamp + 8:
-            return self._by_t1.get(int(column(data, self._at.stamp, ">u8")[0]), -1)
-        index = self._by_source.get(self._source(vector.names[row]), -1)
-        return self._sessions[index].base if index in self._sessions else -1
+        index = self._by_source.get(source_of(vector.names[row], self._version), -1)
+        session = self._sessions.get(index)
+        if session is None:
+            return -1
+        if int(vector.lengths[row]) < self._at.stamp + 8:
+            return session.base
+        t1 = column(vector.data[row : row + 1], self._at.stamp, ">u8")[0]
+        numbers = np.flatnonzero(session.t1 == t1)
+        return session.base + int(numbers[0]) if len(numbers) else -1
 
     def finished(self, index: int, samples: TrainSamples) -> None:
         """The train is over: fill in the reflector's kernel stamps and what is known of it."""
         session = self._sessions.pop(index)
-        self._by_source.pop(self._source(self._trains.names[index]), None)
+        source = source_of(self._trains.names[index], self._version)
+        self._by_source.pop(source, None)
         self._forget(session)
         estimate, known = 0, False
         if session.error_estimates:
@@ -248,8 +263,10 @@ class StampCodec:
             _exact_t3(session.follow_ups, samples, told.time_format)
         numbers = samples.reflector_seq[samples.reflector_seq >= 0]
         own = np.flatnonzero(samples.reflector_seq >= 0)
+        if (numbers != own).any():
+            self._counting.add(source)
         samples.reflector = ReflectorFacts(
-            stateful=bool(len(numbers)) and bool((numbers != own).any()),
+            stateful=source in self._counting,
             swapped=session.swapped,
             synchronised=known and told.synchronised,
             error_ns=told.error_ns if known and told.synchronised else None,
@@ -260,10 +277,16 @@ class StampCodec:
         )
 
     def _forget(self, session: Session) -> None:
-        stamps = column(session.packets, self._at.stamp, ">u8").tolist()
-        self._closed.extend(t1 for t1 in stamps if t1 in self._by_t1)
-        while len(self._closed) > REMEMBERED:
-            self._by_t1.pop(self._closed.popleft(), None)
+        for slot, t1 in enumerate(session.t1.tolist(), session.base):
+            if t1 == 0:
+                continue
+            if self._by_t1.get(t1) == slot:
+                del self._by_t1[t1]
+            if t1 not in self._closed:
+                self._closed.add(t1)
+                self._closed_in_order.append(t1)
+        while len(self._closed_in_order) > REMEMBERED:
+            self._closed.discard(self._closed_in_order.popleft())
 
 
 def _exact_t3(follow_ups: dict[int, int], samples: TrainSamples, time_format: StampFormat) -> None:

@@ -14,8 +14,8 @@ from agent.channel import Channel, TrainCounters
 from agent.errors import ProbeError
 from agent.samples import TrainPlan
 
-Place = tuple[str, int, int, str, int]
-"""Kind, IP version and number of the socket, then address and port of the far end."""
+Place = tuple[str, int, int, bytes]
+"""Kind, IP version and number of the socket, then port and address of the far end (`source_of`)."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class ActiveTrain:
     slots: range
     channel: Channel
     deadline_ns: int
-    """CLOCK_MONOTONIC: nothing that comes later is looked at."""
+    """CLOCK_MONOTONIC: nothing that comes later is looked at. Moves when packets leave late."""
     offset_ns: int
     """CLOCK_REALTIME - CLOCK_MONOTONIC when it was planned."""
     drops: int
@@ -89,8 +89,11 @@ def version_of(address: str) -> Literal[4, 6]:
 def sockaddr(address: str, port: int) -> npt.NDArray[np.uint8]:
     """The `struct sockaddr_in` or `sockaddr_in6` of an address, zero-padded to 28 octets.
 
-    A link-local address carries its zone (`fe80::1%eth0`); an unknown zone is a ProbeError.
+    A link-local address carries its zone (`fe80::1%eth0`); an unknown zone, an address that is none
+    and a port beyond 65535 are ProbeErrors.
     """
+    if not 0 <= port <= 0xFFFF:
+        raise ProbeError(f"{address} port {port}: UDP ports end at 65535")
     out = np.zeros(NAME_OCTETS, np.uint8)
     if version_of(address) == 4:
         out[0] = socket.AF_INET
@@ -101,11 +104,20 @@ def sockaddr(address: str, port: int) -> npt.NDArray[np.uint8]:
         out[8:24] = np.frombuffer(socket.inet_pton(socket.AF_INET6, host), np.uint8)
         if zone:
             try:
-                index = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+                index = socket.if_nametoindex(zone)
             except OSError:
+                index = int(zone) if zone.isascii() and zone.isdigit() else 0
+            if not 0 < index < 1 << 31:
                 raise ProbeError(
                     f"{address}: this host has no interface {zone!r} (see `ip link`)"
                 ) from None
             out[24:28] = np.frombuffer(index.to_bytes(4, "little"), np.uint8)
     out[2:4] = np.frombuffer(port.to_bytes(2, "big"), np.uint8)
     return out
+
+
+def source_of(name: npt.NDArray[np.uint8], version: Literal[4, 6]) -> bytes:
+    """Port and address of a sockaddr: what tells the far ends of one socket apart."""
+    if version == 4:
+        return name[2:8].tobytes()
+    return name[2:4].tobytes() + name[8:24].tobytes()

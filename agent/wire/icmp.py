@@ -118,6 +118,7 @@ def intact(
     reply = ECHO_REPLY_V4 if version == 4 else ECHO_REPLY_V6
     whole: npt.NDArray[np.bool_] = (
         (lengths == sizes)
+        & (sizes >= MIN_SIZE)
         & (sizes <= messages.shape[1])
         & (messages[:, 0] == reply)
         & (messages[:, 1] == 0)
