@@ -42,8 +42,11 @@ GRACE_NS = 250_000_000
 """How long after the last timeout a train waits for late replies and duplicates."""
 LATE_NS = 50_000_000
 """Packets that leave later than this give their train that much more time for their replies."""
-DRAIN_NS = 100_000_000
-"""Stamps and replies are fetched at least this often."""
+DRAIN_NS = 250_000_000
+"""Stamps and replies are fetched at least this often; trains of the agent end on multiples of it,
+so that one fetch serves all that end together."""
+DRAIN_PACKETS = 128
+"""So many packets sent are followed by a fetch: small ones, for the next packet waits meanwhile."""
 EARLY_NS = 2_000_000
 """epoll counts in milliseconds: so much before the next instant it is left for an exact sleep."""
 SETTLE_NS = 20_000_000
@@ -198,6 +201,8 @@ class Engine:
             index = int(indices[n])
             mine = range(base + n * per_train, base + (n + 1) * per_train)
             deadline = int(due[(n + 1) * per_train - 1]) + member.timeout_ns + GRACE_NS
+            if not self._early:
+                deadline = -(-deadline // DRAIN_NS) * DRAIN_NS
             self._trains.active[index] = ActiveTrain(
                 member, place, start + offset_ns, mine, channel, deadline, offset_ns, drops, block
             )
@@ -224,8 +229,8 @@ class Engine:
             if self._early and due.next_ns is None and self._all_answered(now):
                 self._close_all()
                 break
-            while self._deadlines and self._deadlines[0][0] <= now:
-                self._close(heapq.heappop(self._deadlines))
+            if self._deadlines and self._deadlines[0][0] <= now:
+                self._close_due(now)
             if now >= until_ns or self._finished:
                 break
             self._wait(until_ns)
@@ -239,8 +244,7 @@ class Engine:
             if len(self._channels) == 1:
                 channel = next(iter(self._channels.values()))
                 self.sent += channel.send(slots)
-                if channel.unread * 4 > channel.probe.queue_packets:
-                    channel.drain()
+                self._keep_up(channel)
             else:
                 self._send_mixed(slots)
             if (left_ns := self._clock.monotonic_ns()) - due_ns > LATE_NS:
@@ -263,8 +267,12 @@ class Engine:
                 parts.setdefault(id(train.channel), (train.channel, []))[1].append(slot)
         for channel, mine in parts.values():
             self.sent += channel.send(np.array(mine, np.int64))
-            if channel.unread * 4 > channel.probe.queue_packets:
-                channel.drain()
+            self._keep_up(channel)
+
+    def _keep_up(self, channel: Channel) -> None:
+        """Fetch before the receive buffer could fill, and before a fetch takes long."""
+        if channel.unread >= min(DRAIN_PACKETS, channel.probe.queue_packets // 4):
+            channel.drain()
 
     def _drain(self, now_ns: int) -> None:
         self._drain_due_ns = now_ns + DRAIN_NS
@@ -300,16 +308,24 @@ class Engine:
         self._answered_ns = self._answered_ns or now_ns
         return now_ns - self._answered_ns > SETTLE_NS
 
-    def _close(self, entry: tuple[int, int, int]) -> None:
-        """The deadline has come: finish the train, unless it was moved meanwhile."""
-        deadline_ns, serial, index = entry
-        train = self._trains.active[index]
-        if train is not None and train.deadline_ns > deadline_ns:
-            heapq.heappush(self._deadlines, (train.deadline_ns, serial, index))
-        else:
+    def _close_due(self, now_ns: int) -> None:
+        """Finish the trains whose deadline has come and was not moved meanwhile.
+
+        Breaks off for a packet that is due; the rest is finished after it.
+        """
+        self._drain(now_ns)
+        while self._deadlines and self._deadlines[0][0] <= now_ns:
+            deadline_ns, serial, index = heapq.heappop(self._deadlines)
+            train = self._trains.active[index]
+            if train is not None and train.deadline_ns > deadline_ns:
+                heapq.heappush(self._deadlines, (train.deadline_ns, serial, index))
+                continue
             self._finish(index)
+            if self._due.next_ns is not None and self._due.next_ns <= self._clock.monotonic_ns():
+                return
 
     def _close_all(self) -> None:
+        self._drain(self._clock.monotonic_ns())
         while self._deadlines:
             self._finish(heapq.heappop(self._deadlines)[2])
 
@@ -317,8 +333,6 @@ class Engine:
         train = self._trains.active[index]
         if train is None:
             return
-        if train.channel.unread or not self._early:
-            train.channel.drain()
         samples = harvest(train, self._table, self._clock)
         train.channel.codec.finished(index, samples)
         self._finished.append(samples)
@@ -331,7 +345,6 @@ class Engine:
         """End all trains now: those whose packets are all out are finished as they stand, the
         packets of the others that were still to come are not in their counts of sent.
         """
-        self._drain(self._clock.monotonic_ns())
         for _, _, index in self._deadlines:
             train = self._trains.active[index]
             if train is not None:
