@@ -17,3 +17,6 @@ fi
 "$python" -m venv --clear .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# Compiled once here: where Python may not write bytecode, each start would compile again.
+.venv/bin/python -m compileall -q agent analysis collectors device_configs incidents inventory \
+    timeseries pasprobe.py
