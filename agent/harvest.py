@@ -9,7 +9,6 @@ from agent.samples import IcmpError, StampSource, Status, TrainSamples
 from agent.slots import SlotTable
 from agent.trains import ActiveTrain
 
-
 SWALLOWED = "UNSTAMPED"
 """In the place of an errno: unprivileged ICMPv6 sockets are not told that the own firewall or queue
 dropped a packet (Linux, net/ipv6/ping.c: the result of the push is ignored). What has neither stamp

@@ -113,10 +113,12 @@ class DueQueue:
 
     def add(self, due_ns: Slots, slots: Slots) -> None:
         """Put packets in; equal instants keep the order in which they came."""
-        due = np.concatenate((self._due[self._at :], due_ns))
-        order = np.argsort(due, kind="stable")
-        self._due = due[order]
-        self._slots = np.concatenate((self._slots[self._at :], slots))[order]
+        order = np.argsort(due_ns, kind="stable")
+        due_ns, slots = due_ns[order], slots[order]
+        # What waits is in order already: only the places of the new ones are looked for.
+        places = self._due[self._at :].searchsorted(due_ns, side="right")
+        self._due = np.insert(self._due[self._at :], places, due_ns)
+        self._slots = np.insert(self._slots[self._at :], places, slots)
         self._moved(0)
 
     def take(self, until_ns: int, most: int) -> Slots:
