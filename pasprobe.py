@@ -14,12 +14,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 import agent.commands
-import agent.daemon_commands
+import agent.daemon.commands
 import inventory.commands
 import timeseries.commands
 
 if TYPE_CHECKING:
-    from agent.demo_screen import Screen
+    from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
 
@@ -52,7 +52,7 @@ def _data_dir(config: Path | None) -> Path:
 
 inventory.commands.register(app, _catalogue)
 agent.commands.register(app)
-agent.daemon_commands.register(app, _catalogue)
+agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
 
 
@@ -72,7 +72,7 @@ def demo(
 
     Example: pasprobe demo --output /tmp/pasprobe-demo --seconds 60
     """
-    from agent.demo_screen import Screen
+    from agent.demo.screen import Screen
     from analysis.report import write_report
     from analysis.verdict import Outcome
     from analysis.verdict_text import print_verdicts, result_object
@@ -95,10 +95,10 @@ def _measure_demo(output: Path, seconds: int, screen: Screen) -> Measurement:
     """Measure into the store, then judge what the store says."""
     import time
 
-    from agent import demo as emulated
-    from agent.assignments import assignments
-    from agent.demo_lab import running_lab
-    from agent.engine import quiet_python
+    from agent.daemon.assignments import assignments
+    from agent.demo import run as emulated
+    from agent.demo.far_side import running_lab
+    from agent.engine.loop import quiet_python
     from analysis.evidence import gather
     from analysis.measurement import Measurement
     from analysis.verdict import judge_all

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from agent import evidence_commands, lab_commands, probe_commands, reflector_commands
+from agent import probe_commands
+from agent.evidence import commands as evidence_commands
+from agent.lab import commands as lab_commands
+from agent.reflector import commands as reflector_commands
 
 
 def register(app: typer.Typer) -> None:

@@ -107,7 +107,7 @@ def stamp(
     from dataclasses import replace
 
     from agent.probing import split_host_port
-    from agent.reflector_access import read_key
+    from agent.reflector.access import read_key
     from agent.samples import StampOptions
 
     request = _request("stamp", count, interval, size, dscp, timeout, limit, (only_v4, only_v6))
@@ -170,7 +170,7 @@ def _request(
 def _run(
     ends: list[tuple[str, int]], request: Request, share: str, as_json: bool, samples: bool
 ) -> None:
-    from agent.engine import quiet_python
+    from agent.engine.loop import quiet_python
     from agent.errors import ProbeError
     from agent.probing import checked, measure, resolve
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from agent.clock import clock_state
-from agent.engine import GRID_NS, Engine, monotonic_now_ns, on_grid
+from agent.engine.loop import GRID_NS, Engine, monotonic_now_ns, on_grid
+from agent.engine.trains import version_of
 from agent.errors import ProbeError
+from agent.kernel.clock import clock_state
 from agent.samples import Method, StampOptions, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
-from agent.trains import version_of
 from agent.wire import icmp
 from timeseries.records import TrainRecord
 

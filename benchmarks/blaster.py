@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.batch_socket import HEADER, ReceiveVector, send_headers, would_block
-from agent.headers import point_headers
+from agent.engine.headers import point_headers
+from agent.engine.trains import sockaddr
+from agent.kernel.batch_socket import HEADER, ReceiveVector, send_headers, would_block
+from agent.kernel.sockets import enlarge_buffers
 from agent.samples import UInt8Array
-from agent.sockets import enlarge_buffers
-from agent.trains import sockaddr
 from agent.wire.octets import column
 from agent.wire.stamp import build_sender
 from agent.wire.tlv import SenderTlvs, least_size

@@ -3,8 +3,8 @@
 1,000 paths on the loopback interface, 100 packets each at 100 ms, again every 10 s with random
 phases: 10,000 probes a second. The event loop that plans them and takes their samples is kept busy
 for more than a core with what an agent does: JSON, SQLite with fsync, pure Python. Once with the
-engine in its process (`agent.engine_supervisor`, as the daemon runs it), and for comparison in a
-thread of the same process. Lateness is the kernel's TX stamp less the due instant.
+engine in its process (`agent.daemon.engine_supervisor`, as the daemon runs it), and for comparison
+in a thread of the same process. Lateness is the kernel's TX stamp less the due instant.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from agent.engine import Engine, monotonic_now_ns
-from agent.engine_link import Finished, Message, Order
-from agent.engine_supervisor import EngineSupervisor
+from agent.daemon.engine_link import Finished, Message, Order
+from agent.daemon.engine_supervisor import EngineSupervisor
+from agent.engine.loop import Engine, monotonic_now_ns
 from agent.samples import Int64Array, StampSource, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
 from benchmarks import Unavailable

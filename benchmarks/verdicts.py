@@ -22,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
-from agent.lab_profiles import overridden, preset
+from agent.lab.profiles import overridden, preset
 from analysis.catalogue_rows import PathLimits, load_catalogue
 from benchmarks import Unavailable
 from benchmarks.capture import FLUSH_S
@@ -57,7 +57,7 @@ class Case:
     lab: tuple[str, ...] = ()
     timeout_ms: int = 3000
     overrides: tuple[tuple[str, float | bool], ...] = ()
-    """What `lab` says, for the theory (`agent.lab_profiles.overridden`)."""
+    """What `lab` says, for the theory (`agent.lab.profiles.overridden`)."""
 
     @property
     def limits(self) -> PathLimits:

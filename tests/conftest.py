@@ -97,7 +97,7 @@ class Hosts:
 @pytest.fixture
 def hosts(need: Callable[..., None]) -> Iterator[Hosts]:
     """Two fresh namespaces with IPv4 and IPv6 on a veth link, removed afterwards."""
-    need("root", "ip", "sysctl")
+    need("root", "ip", "ping", "sysctl")
     pair = Hosts(near=f"pp-near-{os.getpid()}", far=f"pp-far-{os.getpid()}")
 
     def ip(*words: str) -> None:
@@ -123,6 +123,9 @@ def hosts(need: Callable[..., None]) -> Iterator[Hosts]:
                 "net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=1000000",
                 "net.ipv6.icmp.ratelimit=0",
             )  # fmt: skip
+        # A fresh veth drops packets for up to two seconds.
+        for address in (pair.far_v4, pair.far_v6):
+            pair.run(pair.near, "ping", "-q", "-c", "1", "-w", "20", "-i", "0.1", address)
         yield pair
     finally:
         for host in (pair.near, pair.far):

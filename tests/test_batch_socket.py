@@ -12,7 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from agent.batch_socket import (
+from agent.engine.channel import address_of
+from agent.engine.headers import point_headers
+from agent.engine.slots import HEADER_WORDS
+from agent.engine.trains import sockaddr
+from agent.kernel.batch_socket import (
     HEADER,
     IOVEC,
     MSG_ERRQUEUE,
@@ -22,11 +26,7 @@ from agent.batch_socket import (
     send_headers,
     would_block,
 )
-from agent.channel import address_of
-from agent.headers import point_headers
-from agent.slots import HEADER_WORDS
-from agent.sockets import SO_TIMESTAMPING, TIMESTAMPING
-from agent.trains import sockaddr
+from agent.kernel.sockets import SO_TIMESTAMPING, TIMESTAMPING
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SystemClock, clock_state, realtime_offset_ns
+from agent.kernel.clock import SystemClock, clock_state, realtime_offset_ns
 
 
 @pytest.mark.parametrize("ahead_ns", [-1_000_000, 0, 1, 50_000, 3_000_000])

@@ -11,14 +11,14 @@ from itertools import pairwise
 
 import pytest
 
-from agent.assignments import Assignment, Judgement
-from agent.clock import clock_state
-from agent.dispatcher import LOOKAHEAD_NS, OVERRUNS_A_TICK, Dispatcher
-from agent.engine_link import Abandoned, Beat, Finished, Order, Refused
-from agent.resolver import Resolver
+from agent.daemon.assignments import Assignment, Judgement
+from agent.daemon.dispatcher import LOOKAHEAD_NS, OVERRUNS_A_TICK, Dispatcher
+from agent.daemon.engine_link import Abandoned, Beat, Finished, Order, Refused
+from agent.daemon.resolver import Resolver
+from agent.daemon.timeline import Moment
+from agent.kernel.clock import clock_state
 from agent.samples import Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext
-from agent.timeline import Moment
 from timeseries.records import PlanRecord, Record, SampleRecord, TrainRecord
 from timeseries.rollup import planned_trains
 

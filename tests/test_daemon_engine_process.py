@@ -13,9 +13,18 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from agent.engine import on_grid
-from agent.engine_link import Abandoned, Beat, Finished, Frames, Message, Order, Refused, framed
-from agent.engine_supervisor import COMMAND, EngineSupervisor
+from agent.daemon.engine_link import (
+    Abandoned,
+    Beat,
+    Finished,
+    Frames,
+    Message,
+    Order,
+    Refused,
+    framed,
+)
+from agent.daemon.engine_supervisor import COMMAND, EngineSupervisor
+from agent.engine.loop import on_grid
 from agent.samples import Status, TrainPlan
 
 MS = 1_000_000
@@ -146,7 +155,7 @@ def test_an_engine_that_is_killed_is_started_again_and_measures() -> None:
 
 
 def test_an_engine_that_hangs_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.engine_supervisor.SILENT_S", 3)
+    monkeypatch.setattr("agent.daemon.engine_supervisor.SILENT_S", 3)
 
     async def work(engine: EngineSupervisor, heard: Heard) -> None:
         first = engine.pid
@@ -193,7 +202,7 @@ def test_a_message_is_whole_or_not_there_yet() -> None:
 
 def test_the_engine_process_imports_only_what_it_needs() -> None:
     heavy = {"asyncio", "duckdb", "inventory", "multiprocessing", "pydantic", "rich", "typer"}
-    program = f"import sys, agent.engine_process; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, agent.daemon.engine_process; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.assignments import Assignment, Judgement
+from agent.daemon.assignments import Assignment, Judgement
+from agent.daemon.loss_evidence import WAITING_MOST, LossEvidence
 from agent.errors import ProbeError
-from agent.loss_evidence import WAITING_MOST, LossEvidence
-from agent.path_evidence import Hop
+from agent.evidence.path import Hop
 from agent.samples import ClockState, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
 from timeseries.records import TrainRecord
@@ -116,7 +116,7 @@ def test_when_everything_fails_at_once_a_bounded_number_is_traced(tmp_path: Path
 def test_the_oldest_files_go_when_there_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.loss_evidence.FILES_KEPT", 5)
+    monkeypatch.setattr("agent.daemon.loss_evidence.FILES_KEPT", 5)
 
     async def work(evidence: LossEvidence) -> None:
         for n in range(12):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.notify import notify, watchdog_seconds
+from agent.daemon.notify import notify, watchdog_seconds
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.recorder import Recorder
+from agent.daemon.recorder import Recorder
 from timeseries.embedded import EmbeddedStore
 from timeseries.reader import EmbeddedReader
 from timeseries.records import PlanRecord, SampleRecord
@@ -100,7 +100,7 @@ def small_disk(tmp_path: Path, need: Callable[..., None]) -> Iterator[Path]:
 def test_a_full_disk_stops_no_measuring_and_heals(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.recorder.RETRY_S", 0.1)
+    monkeypatch.setattr("agent.daemon.recorder.RETRY_S", 0.1)
     ballast = small_disk / "ballast"
 
     async def work(recorder: Recorder) -> None:
@@ -128,7 +128,7 @@ def test_a_full_disk_stops_no_measuring_and_heals(
 def test_what_waits_for_a_dead_disk_is_bounded_and_samples_go_first(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.recorder.WAITING_MOST", 100)
+    monkeypatch.setattr("agent.daemon.recorder.WAITING_MOST", 100)
 
     async def work(recorder: Recorder) -> None:
         recorder.put(sample(n) for n in range(90))

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from agent.agent_state import read_state, running_pid
+from agent.daemon.state import read_state, running_pid
 from timeseries.reader import EmbeddedReader
 from timeseries.records import TrainRecord
 
 PROGRAM = """
 import typer
-from agent.daemon_commands import register
+from agent.daemon.commands import register
 from analysis.catalogue_rows import load_catalogue
 app = typer.Typer(pretty_exceptions_enable=False)
 register(app, load_catalogue)

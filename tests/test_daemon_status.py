@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.agent_state import (
+from agent.daemon.state import (
     AlreadyRunningError,
     read_state,
     running_pid,
     take_lock,
     write_state,
 )
+from agent.daemon.status import AgentStatus, agent_lines, day_start_ns
 from agent.errors import ProbeError
-from agent.status import AgentStatus, agent_lines, day_start_ns
 
 
 def at(text: str) -> int:
@@ -44,7 +44,7 @@ def test_today_begins_at_the_local_midnight_of_the_pas(zone: str, now: str, midn
 HOLD = """
 import sys
 from pathlib import Path
-from agent.agent_state import take_lock
+from agent.daemon.state import take_lock
 lock = take_lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -8,10 +8,10 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from agent.assignments import Judgement
+from agent.daemon.assignments import Judgement
+from agent.daemon.tally import DAY_NS, Health, Lateness, Tally, faults, loses_too_much
 from agent.samples import ClockState, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
-from agent.tally import DAY_NS, Health, Lateness, Tally, faults, loses_too_much
 from timeseries.records import TrainRecord
 
 MS = 1_000_000

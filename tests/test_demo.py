@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import demo, summary
-from agent.assignments import assignments
-from agent.demo_lab import running_lab
+from agent import summary
+from agent.daemon.assignments import assignments
+from agent.demo import run as demo
+from agent.demo.far_side import running_lab
 from agent.errors import ProbeError
 from agent.samples import ClockState, ReflectorFacts, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise

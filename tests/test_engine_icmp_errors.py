@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.engine import Engine, on_grid
+from agent.engine.loop import Engine, on_grid
 from agent.samples import StampSource, Status, TrainPlan, TrainSamples
 
 KINDS = ("icmp-raw", "icmp-dgram")

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from agent.engine import Engine, on_grid
-from agent.reflector import Reflector, ReflectorOptions
-from agent.reflector_access import Keyring
+from agent.engine.loop import Engine, on_grid
+from agent.reflector.access import Keyring
+from agent.reflector.server import Reflector, ReflectorOptions
 from agent.samples import StampOptions, StampSource, Status, TrainPlan, TrainSamples
 from agent.summary import loss_by_direction
 from agent.wire.tlv import SenderTlvs, least_size

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from agent import engine as engine_module
-from agent.engine import Engine, on_grid
+from agent.engine import loop as engine_module
+from agent.engine.loop import Engine, on_grid
+from agent.kernel.sockets import ProbeSocket, open_icmp
 from agent.samples import StampSource, Status, TrainPlan, TrainSamples
-from agent.sockets import ProbeSocket, open_icmp
 from agent.summary import LOCAL_DROPS, SEND_ERRORS, TrainContext, summarise
 
 CONTEXT = TrainContext("agent", "pas", "ip-base", "", "", "target", None)

@@ -11,13 +11,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from agent.rate_limit import RateLimit
-from agent.reflection import Policy, Reflection, Requests
-from agent.reflector import LOOPBACK, Reflector, ReflectorOptions
-from agent.reflector_access import Keyring, Prefixes
-from agent.reflector_counters import ReflectorCounters
-from agent.reflector_sessions import SessionTable
-from agent.sockets import enlarge_buffers
+from agent.kernel.sockets import enlarge_buffers
+from agent.reflector.access import Keyring, Prefixes
+from agent.reflector.core import Policy, Reflection, Requests
+from agent.reflector.counters import ReflectorCounters
+from agent.reflector.rate_limit import RateLimit
+from agent.reflector.server import LOOPBACK, Reflector, ReflectorOptions
+from agent.reflector.sessions import SessionTable
 from agent.wire.stamp import build_sender, padding_intact, parse_replies, verify_hmac
 from agent.wire.tlv import NO_TLVS, SenderTlvs, read_reply_tlvs, shape
 

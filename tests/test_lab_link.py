@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ProbeError
-from agent.lab_link import (
+from agent.lab.link import (
     DelayModel,
     DirectionProfile,
     Link,
@@ -21,7 +21,7 @@ from agent.lab_link import (
     Loss,
     QuantileTable,
 )
-from agent.lab_profiles import PRESETS, overridden, preset
+from agent.lab.profiles import PRESETS, overridden, preset
 
 MS = 1_000_000
 LIMITS_MS = {

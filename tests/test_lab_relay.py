@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.errors import ProbeError
-from agent.lab import Relay, endpoint_text, parse_endpoint
-from agent.lab_link import DelayModel, DirectionProfile, Link, LinkProfile, LogNormal, Loss
-from agent.lab_profiles import overridden, preset
+from agent.lab.link import DelayModel, DirectionProfile, Link, LinkProfile, LogNormal, Loss
+from agent.lab.profiles import overridden, preset
+from agent.lab.relay import Relay, endpoint_text, parse_endpoint
 
 MS = 1_000_000
 PATIENCE_S = 20
@@ -324,7 +324,7 @@ def test_a_wrong_endpoint_names_the_option(text: str) -> None:
 
 
 COMMAND = (
-    "import typer; from agent.lab_commands import register; "
+    "import typer; from agent.lab.commands import register; "
     "app = typer.Typer(); app.callback()(lambda: None); register(app); app()"
 )
 

@@ -14,8 +14,8 @@ from typing import Protocol
 import pytest
 
 from agent.errors import ProbeError
-from agent.lab_link import DelayModel, DirectionProfile, Link, LinkProfile, Loss
-from agent.lab_tun import End, TunLink, parse_interface
+from agent.lab.link import DelayModel, DirectionProfile, Link, LinkProfile, Loss
+from agent.lab.tun import End, TunLink, parse_interface
 
 MS = 1_000_000
 PATIENCE_S = 20
@@ -160,7 +160,7 @@ def test_a_namespace_that_is_not_there_is_said_with_the_remedy(hosts: Pair) -> N
 
 
 COMMAND = (
-    "import typer; from agent.lab_commands import register; "
+    "import typer; from agent.lab.commands import register; "
     "app = typer.Typer(); app.callback()(lambda: None); register(app); app()"
 )
 WORDS = ("--tun", "--near", "10.99.7.1/30", "--far", "10.99.7.2/30", "--profile", "high")

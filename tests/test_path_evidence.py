@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from agent.errors import ProbeError
-from agent.path_evidence import reached, resolve, traceroute
+from agent.evidence.path import reached, resolve, traceroute
 
 END_V4 = "10.78.0.3"
 END_V6 = "fd78::3"
 UNPRIVILEGED = "net.ipv4.ping_group_range=0 65535"
 RAW = "net.ipv4.ping_group_range=1 0"
 COMMAND = (
-    "import typer; from agent.evidence_commands import register; "
+    "import typer; from agent.evidence.commands import register; "
     "app = typer.Typer(); app.callback()(lambda: None); register(app); app()"
 )
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from agent.errors import ProbeError
-from agent.link_evidence import capture_filter, identify, normal_mac, record_pcap
+from agent.evidence.link import capture_filter, identify, normal_mac, record_pcap
 
 SWAPPED = "02:00:5e:00:00:07"
 COMMAND = (
-    "import typer; from agent.evidence_commands import register; "
+    "import typer; from agent.evidence.commands import register; "
     "app = typer.Typer(); app.callback()(lambda: None); register(app); app()"
 )
 

@@ -7,11 +7,11 @@ import socket
 import numpy as np
 import pytest
 
-from agent.rate_limit import RateLimit
-from agent.reflection import Policy, Reflection, Replies, Requests
-from agent.reflector_access import Keyring, Prefixes, parse_prefix
-from agent.reflector_counters import Refusal
-from agent.reflector_sessions import Departure, SessionKey, SessionTable
+from agent.reflector.access import Keyring, Prefixes, parse_prefix
+from agent.reflector.core import Policy, Reflection, Replies, Requests
+from agent.reflector.counters import Refusal
+from agent.reflector.rate_limit import RateLimit
+from agent.reflector.sessions import Departure, SessionKey, SessionTable
 from agent.samples import ClockState
 from agent.wire.ntp import to_ntp, to_ptp
 from agent.wire.stamp import build_sender, packet_hmac, parse_replies, verify_hmac

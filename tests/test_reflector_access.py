@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.rate_limit import RateLimit
-from agent.reflector_access import ReflectorError, load_keys, parse_key, parse_prefix
-from agent.reflector_listener import parse_listen
-from agent.reflector_sessions import MOST_STAMPS, Departure, Session, SessionKey, SessionTable
+from agent.reflector.access import ReflectorError, load_keys, parse_key, parse_prefix
+from agent.reflector.listener import parse_listen
+from agent.reflector.rate_limit import RateLimit
+from agent.reflector.sessions import MOST_STAMPS, Departure, Session, SessionKey, SessionTable
 
 HEX = "000102030405060708090a0b0c0d0e0f"
 BASE64 = "AAECAwQFBgcICQoLDA0ODxAREhM="

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = textwrap.dedent(
     """
     import typer
-    from agent.reflector_commands import register
+    from agent.reflector.commands import register
     app = typer.Typer()
     app.callback()(lambda: None)
     register(app)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.reflector import Reflector, ReflectorOptions, running
-from agent.reflector_access import Keyring, ReflectorError, parse_prefix
+from agent.reflector.access import Keyring, ReflectorError, parse_prefix
+from agent.reflector.server import Reflector, ReflectorOptions, running
 from agent.wire.ntp import keyed_t1
 from agent.wire.stamp import ReplyBatch, build_sender, parse_replies, verify_hmac
 from agent.wire.tlv import NO_TLVS, ReplyTlvs, SenderTlvs, read_reply_tlvs, shape
@@ -216,8 +216,8 @@ def test_a_privileged_port_is_told_with_a_remedy(hosts) -> None:  # type: ignore
     program = f"""
 import encodings.idna, os, sys
 sys.path.insert(0, {str(ROOT)!r})
-from agent.reflector import Reflector, ReflectorOptions
-from agent.reflector_access import ReflectorError
+from agent.reflector.server import Reflector, ReflectorOptions
+from agent.reflector.access import ReflectorError
 os.setuid(65534)
 try:
     Reflector(ReflectorOptions(listen=(("127.0.0.1", 862),)))

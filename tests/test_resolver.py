@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from agent.resolver import LANE, SLOW_LANE, Resolution, Resolver, system_lookup
+from agent.daemon.resolver import LANE, SLOW_LANE, Resolution, Resolver, system_lookup
 
 T = TypeVar("T")
 

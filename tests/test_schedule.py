@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.schedule import Overrun, Schedule, Slot, grid_ns, random_phase_ns
+from agent.daemon.schedule import Overrun, Schedule, Slot, grid_ns, random_phase_ns
 
 LOOKAHEAD = 4_000
 

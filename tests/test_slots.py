@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.slots import FREE, DueQueue, SlotTable
+from agent.engine.slots import FREE, DueQueue, SlotTable
 
 INSTANTS = st.integers(0, 50)
 

@@ -21,11 +21,11 @@ from scapy.contrib.stamp import (
 from scapy.layers.inet import IP, UDP
 from scapy.utils import wrpcap
 
-from agent.rate_limit import RateLimit
-from agent.reflection import Policy, Reflection, Requests
-from agent.reflector import LOOPBACK
-from agent.reflector_access import Prefixes
-from agent.reflector_sessions import SessionTable
+from agent.reflector.access import Prefixes
+from agent.reflector.core import Policy, Reflection, Requests
+from agent.reflector.rate_limit import RateLimit
+from agent.reflector.server import LOOPBACK
+from agent.reflector.sessions import SessionTable
 from agent.wire.ntp import to_ntp
 from agent.wire.stamp import build_sender, parse_replies
 from agent.wire.tlv import SenderTlvs, read_reply_tlvs, shape

@@ -1,0 +1,138 @@
+"""The commands `run`, `status` and `reload`: the agent on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from inventory.limits import LimitSource
+    from inventory.load import Loaded
+
+CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
+ANSWER_S = 10.0
+"""How long `reload` waits for the agent to say what became of it."""
+
+Config = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
+
+
+def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
+    """Add the commands; `limits` gives the SLA catalogue when it is needed."""
+
+    @app.command()
+    def run(
+        config: Config = None,
+        log_json: Annotated[
+            bool, typer.Option("--log-json", help="Log lines as JSON instead of logfmt.")
+        ] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="The same as --log-json.")] = False,
+    ) -> None:
+        """Measure all paths of this host until SIGTERM or Ctrl-C; log to standard error.
+
+        SIGHUP (`pasprobe reload`) reads the configuration again. Exit 1: the agent failed.
+
+            pasprobe run --config /etc/pasprobe
+        """
+        from agent.daemon.life import DaemonOptions
+        from agent.daemon.life import run as run_agent
+        from agent.daemon.log_lines import log_to_stderr
+
+        log_to_stderr(as_json=log_json or as_json)
+        with _one_line():
+            code = run_agent(DaemonOptions(config, limits))
+        if code:
+            raise typer.Exit(code)
+
+    @app.command()
+    def status(
+        config: Config = None,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    ) -> None:
+        """Show every path with its last train and its sums of today, and the agent itself.
+
+        Exit 1: a path is in breach today, or the agent does not run.
+
+            pasprobe status --config /etc/pasprobe
+        """
+        from agent.daemon.status import as_json as status_json
+        from agent.daemon.status import status as agent_status
+        from agent.daemon.status import tables
+
+        with _one_line():
+            loaded, data_dir = _loaded(config, resolve_secrets=False)
+            now_ns = time.time_ns()
+            found = agent_status(loaded.configuration, data_dir, limits(), now_ns)
+        if as_json:
+            typer.echo(json.dumps(status_json(found, now_ns)))
+        else:
+            import sys
+
+            from rich.console import Console
+
+            console = Console(width=None if sys.stdout.isatty() else 140)
+            for part in tables(found, now_ns):
+                console.print(part)
+        if not found.fine:
+            raise typer.Exit(1)
+
+    @app.command()
+    def reload(
+        config: Config = None,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    ) -> None:
+        """Have the running agent read its configuration again, without losing a running train.
+
+        A wrong configuration is shown here and not handed over. Exit 1: there is no agent, or it
+        refused.
+
+            pasprobe reload --config /etc/pasprobe
+        """
+        from agent.daemon.reloading import reload_agent
+
+        with _one_line():
+            _, data_dir = _loaded(config, resolve_secrets=False)
+            outcome = reload_agent(data_dir, ANSWER_S)
+        if as_json:
+            typer.echo(json.dumps(outcome))
+        elif outcome["reloaded"]:
+            typer.echo(f"agent (pid {outcome['pid']}) now measures {outcome['paths']} paths")
+        else:
+            typer.echo("\n".join(outcome["problems"]), err=True)
+        if not outcome["reloaded"]:
+            raise typer.Exit(1)
+
+
+def _loaded(config: Path | None, *, resolve_secrets: bool) -> tuple[Loaded, Path]:
+    from agent.errors import ProbeError
+    from inventory.load import load
+
+    loaded = load(config, environ=os.environ, resolve_secrets=resolve_secrets)
+    agent = loaded.configuration.agent
+    if agent is None:
+        raise ProbeError(f"{loaded.path}: there is no [agent]: it names this host and its data_dir")
+    return loaded, agent.data_dir
+
+
+def _one_line() -> Any:
+    """What a user got wrong ends in one line and exit code 2."""
+    import contextlib
+
+    from agent.errors import ProbeError
+    from inventory.errors import ConfigurationError, SecretError
+    from timeseries.errors import StoreError
+
+    @contextlib.contextmanager
+    def scope() -> Any:
+        try:
+            yield
+        except (ProbeError, ConfigurationError, SecretError, StoreError) as error:
+            typer.echo(f"pasprobe: {error}", err=True)
+            raise typer.Exit(2) from None
+
+    return scope()

@@ -1,0 +1,304 @@
+"""The agent daemon: measures all paths of this host until it is told to stop.
+
+Two processes live as long as it does: this one (asyncio: planning, names, records) and the engine
+(`agent.daemon.engine_process`). SIGTERM and SIGINT end it within `STOP_S`, SIGHUP reads the
+configuration again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent.daemon.assignments import Assignment, assignments
+from agent.daemon.dispatcher import Dispatcher
+from agent.daemon.engine_supervisor import EngineSupervisor
+from agent.daemon.housekeeping import Housekeeping, ReloadState
+from agent.daemon.log_lines import event
+from agent.daemon.loss_evidence import LossEvidence
+from agent.daemon.notify import notify
+from agent.daemon.recorder import Recorder
+from agent.daemon.reflector_service import ReflectorOrder, ReflectorService, reflector_order
+from agent.daemon.resolver import Lookup, Resolver, system_lookup
+from agent.daemon.state import take_lock
+from agent.daemon.tally import Health, Lateness, Tally
+from agent.daemon.timeline import SystemTimeline, Timeline
+from agent.errors import ProbeError
+from agent.samples import TrainSamples
+from inventory.errors import ConfigurationError, SecretError
+from inventory.limits import LimitSource
+from inventory.load import Loaded, load
+from timeseries.codec import decode
+from timeseries.embedded import EmbeddedStore
+from timeseries.errors import StoreError
+from timeseries.records import PlanRecord, TrainRecord
+from timeseries.spool import Spool
+from timeseries.spool_file import SPOOL_NAME
+from timeseries.spool_tail import open_tail
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+STOP_S = 5.0
+DRAIN_S = 3.0
+"""How long the end waits for trains that are out; longer ones are cut."""
+FINISH_BY_S = 4.7
+"""When after the signal the last write is given up (it is in the spool by then)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """Where the agent gets what it needs."""
+
+    config: Path | None
+    """What `--config` says."""
+    limits: Callable[[], LimitSource]
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    lookup: Lookup = system_lookup
+    timeline: Timeline = field(default_factory=SystemTimeline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One configuration, as far as the agent needs it; the models themselves are not kept."""
+
+    agent: str
+    data_dir: Path
+    place: Path
+    assignments: dict[str, Assignment]
+    reflector: ReflectorOrder | None
+
+
+def read_wanted(options: DaemonOptions) -> _Wanted:
+    """Read the configuration; raises `ConfigurationError`, `SecretError`, `ProbeError`."""
+    loaded: Loaded = load(options.config, environ=options.environ)
+    agent = loaded.configuration.agent
+    if agent is None:
+        raise ProbeError(
+            f"{loaded.path}: there is no [agent]: it names this host and its data_dir"
+            " (see `pasprobe init`)"
+        )
+    wanted = assignments(loaded.configuration, options.limits(), options.environ)
+    reflector = reflector_order(loaded.configuration.reflector, options.environ)
+    if not wanted and reflector is None:
+        raise ProbeError(
+            f"{loaded.path}: this host has no path to measure: add a [[path]], or correct"
+            " `pas` in [agent]"
+        )
+    # Absolute, since a reload may come after the folder was left.
+    return _Wanted(agent.name, agent.data_dir.resolve(), loaded.path.resolve(), wanted, reflector)
+
+
+class Daemon:
+    """One agent on one data directory."""
+
+    def __init__(self, options: DaemonOptions) -> None:
+        """Reads the configuration and takes the data directory.
+
+        Raises `ConfigurationError`, `SecretError`, `ProbeError` (among them
+        `AlreadyRunningError`), `StoreError`. Needs a running event loop.
+        """
+        wanted = read_wanted(options)
+        self._options = options
+        self._wanted = wanted
+        self._lock = take_lock(wanted.data_dir)
+        try:
+            self._spool = Spool(wanted.data_dir / SPOOL_NAME)
+            self._recorder = Recorder(self._spool, EmbeddedStore(wanted.data_dir, self._spool))
+        except StoreError:
+            self._lock.release()
+            raise
+        self._tally, self._lateness, self._health = Tally(), Lateness(), Health()
+        self._evidence = LossEvidence(wanted.data_dir)
+        self._engine = EngineSupervisor(
+            lambda message: self._dispatcher.on_message(message),
+            lambda: self._dispatcher.on_engine_death(),
+        )
+        self._dispatcher = Dispatcher(
+            self._engine,
+            Resolver(options.lookup),
+            options.timeline,
+            self._recorder.put,
+            self._on_train,
+            random.SystemRandom(),
+        )
+        self._reflector = ReflectorService()
+        self._reflector.want(wanted.reflector)
+        self._reload = ReloadState(configuration=str(wanted.place))
+        self._house = Housekeeping(
+            agent=wanted.agent,
+            data_dir=wanted.data_dir,
+            dispatcher=self._dispatcher,
+            engine=self._engine,
+            recorder=self._recorder,
+            evidence=self._evidence,
+            tally=self._tally,
+            lateness=self._lateness,
+            health=self._health,
+            reflector=self._reflector,
+            reload=self._reload,
+        )
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Measure until a signal says stop; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        event(
+            log, logging.INFO, "start",
+            agent=self._wanted.agent, paths=len(self._wanted.assignments), pid=os.getpid(),
+            configuration=self._wanted.place, data_dir=self._wanted.data_dir,
+        )  # fmt: skip
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self._plan(),
+                self._engine.run(),
+                self._reflector.run(),
+                self._recorder.run_spool(),
+                self._recorder.run_store(),
+                self._house.run(),
+            )
+        ]
+        stopping = asyncio.create_task(self._stop.wait())
+        # The work has no end of its own: whatever ends before the signal has failed.
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in done if task is not stopping]
+        for task in failed:
+            log.critical("agent-failed", exc_info=task.exception())
+        stopping.cancel()
+        await self._end(tasks)
+        return 1 if failed else 0
+
+    async def _plan(self) -> None:
+        """Plan ahead, from the moment at which the engine can send."""
+        while not self._engine.ready:
+            await asyncio.sleep(0.02)
+        self._close_old_plans()
+        self._dispatcher.apply(self._wanted.assignments)
+        # Nothing that exists now will ever be garbage.
+        gc.collect()
+        gc.freeze()
+        notify("READY=1", f"STATUS=measuring {len(self._wanted.assignments)} paths")
+        while True:
+            self._dispatcher.tick()
+            await asyncio.sleep(TICK_S)
+
+    def _close_old_plans(self) -> None:
+        """Paths of an earlier run, which may have been killed, that are measured no more."""
+        now_ns = self._options.timeline.now().utc_ns
+        self._recorder.put(
+            plan
+            for plan in left_active(self._wanted.data_dir, self._wanted.agent, now_ns)
+            if plan.path not in self._wanted.assignments
+        )
+
+    def reload(self) -> None:
+        """Read the configuration again; a wrong one is logged, and the old one goes on."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        problems: list[str] = []
+        try:
+            wanted = read_wanted(self._options)
+        except ConfigurationError as error:
+            problems = [str(problem) for problem in error.problems]
+        except (ProbeError, SecretError) as error:
+            problems = [str(error)]
+        else:
+            old = self._wanted
+            problems = [
+                f"{key} cannot change while the agent runs ({was} to {now}): restart it"
+                for key, was, now in (
+                    ("agent.name", old.agent, wanted.agent),
+                    ("agent.data_dir", old.data_dir, wanted.data_dir),
+                )
+                if was != now
+            ]
+        if problems:
+            for problem in problems:
+                event(log, logging.ERROR, "configuration-refused", problem=problem)
+        else:
+            changes = self._dispatcher.apply(wanted.assignments)
+            self._reflector.want(wanted.reflector)
+            self._wanted = wanted
+            self._health.keep_only(wanted.assignments)
+            event(
+                log, logging.INFO, "reloaded", paths=len(wanted.assignments),
+                added=len(changes.added), changed=len(changes.changed),
+                removed=len(changes.removed),
+            )  # fmt: skip
+        self._reload.note(problems)
+        self._house.write_soon()
+        notify("READY=1", f"STATUS=measuring {len(self._wanted.assignments)} paths")
+
+    def _on_train(self, assignment: Assignment, record: TrainRecord, samples: TrainSamples) -> None:
+        self._tally.add(record)
+        self._lateness.add(samples)
+        self._house.note_train(record)
+        faults = self._health.note(record, assignment.judgement)
+        if faults is not None:
+            event(
+                log, logging.WARNING if faults else logging.INFO,
+                "path-bad" if faults else "path-good",
+                path=record.path, faults=",".join(faults) or None, sent=record.sent,
+                lost=record.lost, p50_ms=_ms(record.rtt.p50_ns), limit_ms=_ms(record.limit_ns),
+            )  # fmt: skip
+        self._evidence.note(record, assignment)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FINISH_BY_S
+        notify("STOPPING=1")
+        tasks[0].cancel()  # nothing more is planned
+        event(log, logging.INFO, "stopping", trains_out=self._dispatcher.out)
+        await self._dispatcher.stop(DRAIN_S)
+        await self._recorder.finish(deadline - loop.time())
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.1)
+        self._house.write_last()
+        event(log, logging.INFO, "stopped", **self._tally.as_dict())
+        with contextlib.suppress(StoreError):
+            self._spool.close()
+        self._lock.release()
+
+
+def left_active(data_dir: Path, agent: str, now_ns: int) -> list[PlanRecord]:
+    """The end, from now on, of each plan of this agent that its spool knows as still in force."""
+    newest = "SELECT payload, max(start_ns) FROM plans GROUP BY path"
+    with open_tail(data_dir / SPOOL_NAME) as tail:
+        found = [] if tail.connection is None else tail.connection.execute(newest).fetchall()
+    plans = [decode("plans", payload) for payload, _ in found]
+    return [
+        ended(plan, now_ns)
+        for plan in plans
+        if isinstance(plan, PlanRecord) and plan.active and plan.agent == agent
+    ]
+
+
+def ended(plan: PlanRecord, now_ns: int) -> PlanRecord:
+    """The same plan, no longer in force from this instant on."""
+    return replace(plan, start_ns=now_ns, active=False, phase_ns=0)
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1_000_000
+
+
+def run(options: DaemonOptions) -> int:
+    """Run an agent in this process until it is stopped; raises as `Daemon`."""
+
+    async def measure() -> int:
+        return await Daemon(options).run()
+
+    return asyncio.run(measure())

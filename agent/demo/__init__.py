@@ -1,0 +1,1 @@
+"""The demo: five emulated access profiles on loopback, measured by the real engine."""

@@ -1,0 +1,1 @@
+"""What is found out beside a measurement: the route, a capture, which MAC answers."""

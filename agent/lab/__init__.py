@@ -1,0 +1,1 @@
+"""Emulated links: `link` decides (pure, seeded), `relay` and `tun` carry the packets."""

@@ -1,0 +1,1 @@
+"""The STAMP reflector: `core` decides what is answered (pure), `server` owns the sockets."""
