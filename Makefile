@@ -8,10 +8,10 @@ demo: .venv/ready
 	$(BIN)/pasprobe demo
 
 test: lint packages
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 4
 
 soak: .venv/ready packages
-	PASPROBE_SOAK=1 $(BIN)/python -m pytest -q -m soak
+	PASPROBE_SOAK=1 $(BIN)/python -m pytest -q -n 2 -m soak
 
 lint: .venv/ready
 	$(BIN)/ruff check .

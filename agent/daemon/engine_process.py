@@ -1,8 +1,8 @@
 """The engine in a process of its own, so that nothing the agent does beside it delays a packet.
 
 Started by `agent.daemon.engine_supervisor` as `python -m agent.daemon.engine_process FD`; ends when
-the other end of the link is closed. Orders wait here until shortly before their time, so that they can be taken
-back.
+the other end of the link is closed. Orders wait here until shortly before their time, so that they
+can be taken back.
 """
 
 from __future__ import annotations
