@@ -21,6 +21,7 @@ lint: .venv/ready
 
 bench: .venv/ready packages
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.verdict_tables
 
 packages:
 	sh tests/system_packages.sh

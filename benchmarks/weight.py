@@ -38,7 +38,7 @@ GOALS = {
 PATHS, PACKETS, EVERY_S = 1000, 10, 60
 REFLECTORS, PORT = 50, 21_862
 """Addresses that the reflector listens on: a socket of the engine serves one train to each."""
-SETTLE_S, MEASURED_S = 90, 240
+SETTLE_S, MEASURED_S = 90, 120
 QUARTER_S = 900
 SAMPLE_S = 0.25
 PINGS = 10
