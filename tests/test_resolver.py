@@ -149,10 +149,12 @@ def test_a_name_that_was_slow_waits_in_the_slow_lane_from_then_on() -> None:
         resolver = Resolver(lookup, timeout_s=0.05)
         slow = [f"slow{n}" for n in range(LANE)]
         await asyncio.gather(*map(resolver.resolve, slow))
+        # A look-up begins a little after the wait for it: let each be beyond the time-out.
+        await asyncio.sleep(0.2)
         gate.release(LANE)
         while len(ended) < LANE:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)  # the answers are on their way through the loop
+        await asyncio.sleep(0.3)  # the answers are on their way through the loop
         begun.clear()
         await asyncio.gather(*map(resolver.resolve, slow))
         side_by_side = len(begun)
