@@ -192,7 +192,8 @@ def write_results(
         "runs": [asdict(run) for run in runs],
     }
     (folder / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    (folder / f"{name}.txt").write_text(raw)
+    # Where the checkout lies is nobody's business.
+    (folder / f"{name}.txt").write_text(raw.replace(f"{ROOT}/", ""))
     (folder / f"{name}.md").write_text(table)
 
 
