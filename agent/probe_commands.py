@@ -176,7 +176,7 @@ def _run(
 
     try:
         percent = Fraction(share)
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         raise ProbeError(f"--share {share!r}: a percentage like 99 or 99.9") from None
     request = checked(request)
     targets = resolve(ends, request.family)
