@@ -95,7 +95,7 @@ def _measure_demo(output: Path, seconds: int, screen: Screen) -> Measurement:
     """Measure into the store, then judge what the store says."""
     import time
 
-    from agent.daemon.assignments import assignments
+    from agent.daemon.reading import assignments
     from agent.demo import run as emulated
     from agent.demo.far_side import running_lab
     from agent.engine.loop import quiet_python

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from agent.engine.loop import GRID_NS, Engine, monotonic_now_ns, on_grid
-from agent.engine.trains import version_of
+from agent.engine.loop import Engine
+from agent.engine.timing import GRID_NS, monotonic_now_ns, on_grid
 from agent.errors import ProbeError
+from agent.kernel.addresses import version_of
 from agent.kernel.clock import clock_state
 from agent.samples import Method, StampOptions, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise

@@ -42,7 +42,7 @@ class StampSource(IntEnum):
     KERNEL = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StampOptions:
     """How STAMP packets of a train are made (RFC 8762, RFC 8972)."""
 
@@ -57,7 +57,7 @@ class StampOptions:
     """Ask how the reflector makes its stamps (RFC 8972, section 4.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrainPlan:
     """One periodic stream (RFC 3432) as it is to be sent."""
 
@@ -89,7 +89,7 @@ class IcmpError:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClockState:
     """What the kernel says of its own clock (adjtimex)."""
 
@@ -98,7 +98,7 @@ class ClockState:
     """Estimated error; None when unsynchronised."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReflectorFacts:
     """What the replies of a STAMP train said of the reflector."""
 
@@ -119,7 +119,7 @@ class ReflectorFacts:
     """DSCP our end received."""
 
 
-@dataclass(slots=True)
+@dataclass
 class TrainSamples:
     """One finished train: arrays of length `plan.packets` and the counters of what went wrong."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.engine.headers import point_headers
-from agent.engine.trains import sockaddr
+from agent.kernel.addresses import sockaddr
 from agent.kernel.batch_socket import HEADER, ReceiveVector, send_headers, would_block
 from agent.kernel.sockets import enlarge_buffers
 from agent.samples import UInt8Array

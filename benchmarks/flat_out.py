@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 
-from agent.engine.loop import Engine, on_grid, quiet_python
+from agent.engine.loop import Engine, quiet_python
+from agent.engine.timing import on_grid
 from agent.samples import StampSource, Status, TrainPlan
 
 LEAD_NS = 50_000_000

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.samples import TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
 from benchmarks.hosts import PASPROBE, Link, inside, linked, need, run, timed

@@ -30,7 +30,8 @@ import numpy as np
 
 from agent.daemon.engine_link import Finished, Message, Order
 from agent.daemon.engine_supervisor import EngineSupervisor
-from agent.engine.loop import Engine, monotonic_now_ns
+from agent.engine.loop import Engine
+from agent.engine.timing import monotonic_now_ns
 from agent.samples import Int64Array, StampSource, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
 from benchmarks import Unavailable

@@ -38,8 +38,12 @@ GOALS = {
 PATHS, PACKETS, EVERY_S = 1000, 10, 60
 REFLECTORS, PORT = 50, 21_862
 """Addresses that the reflector listens on: a socket of the engine serves one train to each."""
-SETTLE_S, MEASURED_S = 90, 120
+SETTLE_S, MEASURED_S = 75, 120
+QUIET_S = 15
+"""So long without a writer, and the quarter that was found in the spool is done."""
 QUARTER_S = 900
+GRACE_S = 60
+"""So long after a quarter's end the agent adds it up."""
 SAMPLE_S = 0.25
 PINGS = 10
 
@@ -75,6 +79,7 @@ def run_once() -> dict[str, float | str]:
     if not Path("/proc/self/smaps_rollup").exists():
         raise Unavailable("this kernel has no /proc/PID/smaps_rollup: memory cannot be weighed")
     figures: dict[str, float | str] = {}
+    _wait_for_a_whole_quarter()
     with tempfile.TemporaryDirectory(prefix="pp-weight-") as folder:
         _configure(Path(folder))
         prefill = [sys.executable, "-m", "benchmarks.weight", folder]
@@ -93,20 +98,35 @@ def run_once() -> dict[str, float | str]:
     return figures
 
 
+def _wait_for_a_whole_quarter() -> None:
+    """A quarter that ends during the run would be a second one, and be charged twice."""
+    run_s = SETTLE_S + 2 * QUIET_S + MEASURED_S + 15
+    into_s = (time.time() - GRACE_S) % QUARTER_S
+    if into_s < 15 or into_s + run_s > QUARTER_S:
+        time.sleep(QUARTER_S - into_s + 15 if into_s >= 15 else 15 - into_s)
+
+
 def _weigh(agent: int, reflector: int) -> dict[str, float | str]:
     outsiders = (reflector, os.getpid())
     begin = time.monotonic()
-    end = begin + SETTLE_S + MEASURED_S
-    most, steady, zero = Weight(), Weight(), Cpu(0.0, 0.0)
+    most, steady = Weight(), Weight()
     settled: Cpu | None = None
+    seen, seen_at, end = Cpu(0.0, 0.0), begin, begin + QUARTER_S
     while (now := time.monotonic()) < end:
         weight = _weight(agent, outsiders)
         most = max(most, weight, key=lambda one: one.total)
-        if now - begin >= SETTLE_S:
-            settled = settled or _cpu(agent)
+        if settled is not None:
             steady = max(steady, weight, key=lambda one: one.total)
+        else:
+            cpu = _cpu(agent)
+            if cpu.writers > seen.writers:
+                seen, seen_at = cpu, now
+            if now - begin >= SETTLE_S and now - seen_at >= QUIET_S:
+                settled, end = cpu, now + MEASURED_S
         time.sleep(SAMPLE_S)
-    last, settled = _cpu(agent), settled or zero
+    if settled is None:
+        raise RuntimeError("the writers did not come to an end")
+    last = _cpu(agent)
     own = 100 * (last.own - settled.own) / MEASURED_S
     writers = 100 * (last.writers - settled.writers) / MEASURED_S
     quarter = 100 * settled.writers / QUARTER_S

@@ -15,7 +15,7 @@ import pytest
 from agent.engine.channel import address_of
 from agent.engine.headers import point_headers
 from agent.engine.slots import HEADER_WORDS
-from agent.engine.trains import sockaddr
+from agent.kernel.addresses import sockaddr
 from agent.kernel.batch_socket import (
     HEADER,
     IOVEC,

@@ -63,7 +63,7 @@ class Obedient:
         samples = TrainSamples.empty(plan, UTC0, clock_state())
         samples.status[:] = status
         samples.tx_ns[:], samples.rx_ns[:] = UTC0, UTC0 + 1_000
-        self.hear(Finished(token, samples))
+        self.hear(Finished(((token, samples),)))
 
 
 class Desk:

@@ -24,8 +24,8 @@ from agent.daemon.engine_link import (
     framed,
 )
 from agent.daemon.engine_supervisor import COMMAND, EngineSupervisor
-from agent.engine.loop import on_grid
-from agent.samples import Status, TrainPlan
+from agent.engine.timing import on_grid
+from agent.samples import Status, TrainPlan, TrainSamples
 
 MS = 1_000_000
 
@@ -53,8 +53,12 @@ class Heard:
         return [message for message in self.messages if isinstance(message, kind)]
 
     @property
+    def trains(self) -> list[tuple[int, TrainSamples]]:
+        return [one for m in self.messages if isinstance(m, Finished) for one in m.trains]
+
+    @property
     def tokens(self) -> list[int]:
-        return sorted(m.token for m in self.messages if isinstance(m, Finished))
+        return sorted(token for token, _ in self.trains)
 
 
 async def until(so: Callable[[], object], seconds: float = 20) -> None:
@@ -86,15 +90,14 @@ def test_trains_come_back_with_their_tokens_though_their_plans_are_alike() -> No
         engine.order(Order(token, start_ns + token * MS, one) for token in range(40))
         await until(lambda: len(heard.tokens) == 40)
         assert heard.tokens == list(range(40))
-        finished = [m for m in heard.messages if isinstance(m, Finished)]
-        assert all((m.samples.status == int(Status.RECEIVED)).all() for m in finished)
+        assert all((s.status == int(Status.RECEIVED)).all() for _, s in heard.trains)
 
     with_engine(work)
 
 
 def test_what_is_cancelled_before_its_time_is_not_sent() -> None:
     async def work(engine: EngineSupervisor, heard: Heard) -> None:
-        engine.order([order(1, 900), order(2, 900), order(3, 950)])
+        engine.order([order(1, 2000), order(2, 2000), order(3, 2100)])
         engine.cancel([1, 3])
         await until(lambda: heard.tokens == [2])
         await asyncio.sleep(0.3)
@@ -121,9 +124,7 @@ def test_an_order_that_comes_too_late_is_a_missed_train() -> None:
     async def work(engine: EngineSupervisor, heard: Heard) -> None:
         engine.order([order(1, -5_000)])
         await until(lambda: heard.tokens == [1])
-        finished = heard.of(Finished)[0]
-        assert isinstance(finished, Finished)
-        assert finished.samples.missed
+        assert heard.trains[0][1].missed
 
     with_engine(work)
 

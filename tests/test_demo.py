@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent import summary
-from agent.daemon.assignments import assignments
+from agent.daemon.reading import assignments
 from agent.demo import run as demo
 from agent.demo.far_side import running_lab
 from agent.errors import ProbeError

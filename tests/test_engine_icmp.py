@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from agent.engine import loop as engine_module
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.kernel import sockets
 from agent.kernel.sockets import ProbeSocket, open_icmp
 from agent.samples import StampSource, Status, TrainPlan, TrainSamples

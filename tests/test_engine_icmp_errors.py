@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.samples import StampSource, Status, TrainPlan, TrainSamples
 
 KINDS = ("icmp-raw", "icmp-dgram")

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.samples import Status, TrainPlan, TrainSamples
 from agent.statistics import reordered
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.reflector.access import Keyring
 from agent.reflector.server import Reflector, ReflectorOptions
 from agent.samples import StampOptions, StampSource, Status, TrainPlan, TrainSamples

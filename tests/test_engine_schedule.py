@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.errors import ProbeError
 from agent.samples import StampOptions, Status, TrainPlan, TrainSamples
 from agent.summary import CLOCK_STEP, MISSED_SLOT, OVERRUN, TrainContext, summarise
@@ -126,7 +127,8 @@ def test_a_pause_shorter_than_the_spacing_spoils_nothing() -> None:
 
 CHILD = """
 import sys, time
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.samples import TrainPlan
 engine = Engine()
 plan = TrainPlan("p", "icmp", "127.0.0.1", 40, 25_000_000, 64, 500_000_000)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engine.loop import Engine, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import on_grid
 from agent.samples import StampOptions, StampSource, Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, loss_by_direction, summarise
 

@@ -46,10 +46,11 @@ class Sender:
 
     def packet(self, size: int = 44, tlvs: SenderTlvs = NO_TLVS) -> tuple[bytes, int]:
         random = int.from_bytes(os.urandom(8))
-        t1 = keyed_t1(np.array([time.time_ns()]), np.array([random], np.uint64), "ntp")
+        t1 = keyed_t1(time.time_ns(), random, "ntp")
         seqs = np.array([self.seq], np.uint32)
         self.seq += 1
-        return build_sender(seqs, t1, 1, 77, size, self.key, tlvs)[0].tobytes(), int(t1[0])
+        stamps = np.array([t1], np.uint64)
+        return build_sender(seqs, stamps, 1, 77, size, self.key, tlvs)[0].tobytes(), t1
 
     def ask(
         self, size: int = 44, tlvs: SenderTlvs = NO_TLVS

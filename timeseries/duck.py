@@ -34,6 +34,9 @@ def connected(*, threads: int, memory: str, spill: Path | None) -> Iterator[Any]
         # A probe never fetches code at run time.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        # What is freed goes back to the system: the agent's host has other work for it.
+        "allocator_bulk_deallocation_flush_threshold": "16KB",
+        "write_buffer_row_group_count": 1,
     }
     if spill is not None:
         config["temp_directory"] = str(spill)

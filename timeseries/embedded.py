@@ -29,7 +29,7 @@ from timeseries.store_files import STORE_NAME
 
 log = logging.getLogger(__name__)
 
-BATCH_RECORDS = 1_000
+BATCH_RECORDS = 4_000
 """Records a flush takes at once: what the writer's memory is dimensioned for."""
 GRACE_NS = 60 * 1_000_000_000
 """How long after its end a quarter waits for trains that are still out."""

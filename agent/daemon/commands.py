@@ -32,6 +32,7 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
             bool, typer.Option("--log-json", help="Log lines as JSON instead of logfmt.")
         ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="The same as --log-json.")] = False,
+        hand_over: Annotated[bool, typer.Option("--hand-over", hidden=True)] = False,
     ) -> None:
         """Measure all paths of this host until SIGTERM or Ctrl-C; log to standard error.
 
@@ -39,15 +40,22 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
 
             pasprobe run --config /etc/pasprobe
         """
-        from agent.daemon.life import DaemonOptions
-        from agent.daemon.life import run as run_agent
-        from agent.daemon.log_lines import log_to_stderr
+        import sys
 
-        log_to_stderr(as_json=log_json or as_json)
-        with _one_line():
-            code = run_agent(DaemonOptions(config, limits))
-        if code:
-            raise typer.Exit(code)
+        if hand_over:
+            import pickle
+
+            from agent.daemon.reading import answer
+
+            with _one_line():
+                found = answer(config, limits(), os.environ)
+            sys.stdout.buffer.write(pickle.dumps(found))
+            return
+        # The same command again says what to measure, now and at each reload.
+        reading = [sys.executable, *sys.orig_argv[1:], "--hand-over"]
+        form = "json" if log_json or as_json else "logfmt"
+        agent = [sys.executable, "-P", "-m", "agent.daemon.life", form, *reading]
+        os.execv(sys.executable, agent)
 
     @app.command()
     def status(

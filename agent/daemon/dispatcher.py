@@ -20,7 +20,7 @@ from agent.daemon.log_lines import event
 from agent.daemon.resolver import Resolution, Resolver, is_literal
 from agent.daemon.schedule import Overrun, Schedule, grid_ns, random_phase_ns
 from agent.daemon.timeline import STEP_NS, Moment, Timeline
-from agent.engine.loop import GRACE_NS
+from agent.engine.timing import DRAIN_NS, GRACE_NS
 from agent.kernel.clock import clock_state
 from agent.samples import Status, TrainSamples
 from agent.summary import sample_record, summarise
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LOOKAHEAD_NS = 4_000_000_000
 """How far ahead trains are planned: name look-ups, the engine's restart and pauses of this process
 fit in."""
-FIRST_AHEAD_NS = 500_000_000
+FIRST_AHEAD_NS = 1_500_000_000
 """Before the phase of a new path begins: its first train can always be sent on time."""
 OVERRUNS_A_TICK = 500
 """Missed slots that are written down a tick: a long sleep costs time, not memory."""
@@ -259,14 +259,9 @@ class Dispatcher:
     def on_message(self, message: Message) -> None:
         """What the engine says."""
         match message:
-            case Finished(token, samples):
-                out = self._out.pop(token, None)
-                if out is not None:
-                    samples.address_kept = out.resolution is not None and out.resolution.kept
-                    if not self._stopping or _complete(samples):
-                        self._finished(out.assignment, samples)
-                    else:
-                        self.abandoned += 1
+            case Finished(trains):
+                for token, samples in trains:
+                    self._ended(token, samples)
             case Refused(token, reason):
                 out = self._out.pop(token, None)
                 if out is not None:
@@ -287,6 +282,16 @@ class Dispatcher:
                 # The first one of a new engine: give it what waited for it.
                 now = self._timeline.now()
                 self._order([t for t, out in self._out.items() if not out.ordered], now)
+
+    def _ended(self, token: int, samples: TrainSamples) -> None:
+        out = self._out.pop(token, None)
+        if out is None:
+            return
+        samples.address_kept = out.resolution is not None and out.resolution.kept
+        if not self._stopping or _complete(samples):
+            self._finished(out.assignment, samples)
+        else:
+            self.abandoned += 1
 
     def on_engine_death(self) -> None:
         """The trains that had begun are gone; those still to come go to the next engine."""
@@ -327,7 +332,7 @@ class Dispatcher:
             budget_ns = int(longest_s * 1e9)
             ends = [out.end_ns - stop_ns for out in self._out.values()]
             wait_ns = max((end for end in ends if end <= budget_ns), default=0)
-            deadline = asyncio.get_running_loop().time() + wait_ns / 1e9 + answer_s / 2
+            deadline = asyncio.get_running_loop().time() + (wait_ns + DRAIN_NS) / 1e9
             while self._out and asyncio.get_running_loop().time() < deadline:
                 if all(out.end_ns - stop_ns > budget_ns for out in self._out.values()):
                     break

@@ -22,6 +22,7 @@ from itertools import groupby
 
 from agent.daemon.engine_link import (
     ORDERS_PER_MESSAGE,
+    TRAINS_PER_MESSAGE,
     Abandon,
     Abandoned,
     Beat,
@@ -34,16 +35,17 @@ from agent.daemon.engine_link import (
     Refused,
     framed,
 )
-from agent.engine.loop import Engine, monotonic_now_ns, quiet_python
-from agent.engine.trains import sockaddr, version_of
+from agent.engine.loop import Engine, quiet_python
+from agent.engine.timing import monotonic_now_ns
 from agent.errors import ProbeError
+from agent.kernel.addresses import sockaddr, version_of
 from agent.samples import TrainPlan, TrainSamples
 
-ADMIT_AHEAD_NS = 600_000_000
+ADMIT_AHEAD_NS = 1_200_000_000
 """How long before its start a train is handed to the engine."""
 PACKETS_A_TURN = 200
 """So many packets at most are built in one turn (but always a whole train): half a millisecond."""
-POLL_NS = 250_000_000
+POLL_NS = 500_000_000
 """How often the link is looked at while trains are out: orders come more than a second ahead, and
 nobody waits for a finished train."""
 BACKLOG_POLL_NS = 2_000_000
@@ -100,8 +102,10 @@ class EngineProcess:
             self._finish(self._engine.step(self._poll_due_ns))
 
     def _finish(self, trains: list[TrainSamples]) -> None:
-        for samples in trains:
-            self._report(samples)
+        for first in range(0, len(trains), TRAINS_PER_MESSAGE):
+            some = trains[first : first + TRAINS_PER_MESSAGE]
+            tokens = [self._tokens.pop(id(samples.plan)) for samples in some]
+            self._tell(Finished(tuple(zip(tokens, some, strict=True))))
 
     def _idle(self, now_ns: int) -> None:
         """Nothing is out: sleep until the link speaks or a waiting train comes near."""
@@ -179,9 +183,6 @@ class EngineProcess:
             for _, token, plan in entries:
                 del self._tokens[id(plan)]
                 self._tell(Refused(token, str(error)))
-
-    def _report(self, samples: TrainSamples) -> None:
-        self._tell(Finished(self._tokens.pop(id(samples.plan)), samples))
 
     def _tell(self, message: Message) -> None:
         self._outgoing += framed(message)

@@ -2,7 +2,8 @@
 
 Two processes live as long as it does: this one (asyncio: planning, names, records) and the engine
 (`agent.daemon.engine_process`). SIGTERM and SIGINT end it within `STOP_S`, SIGHUP reads the
-configuration again.
+configuration again. `pasprobe run` becomes `python -m agent.daemon.life FORMAT COMMAND...`, where
+COMMAND is what says what to measure (`agent.daemon.wanted`).
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ import logging
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from agent.daemon.assignments import Assignment, assignments
+from agent.daemon.assignments import Assignment
+from agent.daemon.background import in_thread
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
 from agent.daemon.housekeeping import Housekeeping, ReloadState
-from agent.daemon.log_lines import event
+from agent.daemon.log_lines import event, log_to_stderr
 from agent.daemon.loss_evidence import LossEvidence
 from agent.daemon.notify import notify
 from agent.daemon.recorder import Recorder
-from agent.daemon.reflector_service import ReflectorOrder, ReflectorService, reflector_order
-from agent.daemon.resolver import Lookup, Resolver, system_lookup
+from agent.daemon.reflector_service import ReflectorService
+from agent.daemon.resolver import Resolver, system_lookup
 from agent.daemon.state import take_lock
 from agent.daemon.tally import Health, Lateness, Tally
-from agent.daemon.timeline import SystemTimeline, Timeline
+from agent.daemon.timeline import SystemTimeline
+from agent.daemon.wanted import Refusal, Wanted, ask
 from agent.errors import ProbeError
 from agent.samples import TrainSamples
-from inventory.errors import ConfigurationError, SecretError
-from inventory.limits import LimitSource
-from inventory.load import Loaded, load
 from timeseries.codec import decode
 from timeseries.embedded import EmbeddedStore
 from timeseries.errors import StoreError
@@ -47,69 +48,26 @@ from timeseries.spool_tail import open_tail
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.25
+TICK_S = 0.5
 STOP_S = 5.0
-DRAIN_S = 3.0
+DRAIN_S = 2.6
 """How long the end waits for trains that are out; longer ones are cut."""
 FINISH_BY_S = 4.7
 """When after the signal the last write is given up (it is in the spool by then)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonOptions:
-    """Where the agent gets what it needs."""
-
-    config: Path | None
-    """What `--config` says."""
-    limits: Callable[[], LimitSource]
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    lookup: Lookup = system_lookup
-    timeline: Timeline = field(default_factory=SystemTimeline)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One configuration, as far as the agent needs it; the models themselves are not kept."""
-
-    agent: str
-    data_dir: Path
-    place: Path
-    assignments: dict[str, Assignment]
-    reflector: ReflectorOrder | None
-
-
-def read_wanted(options: DaemonOptions) -> _Wanted:
-    """Read the configuration; raises `ConfigurationError`, `SecretError`, `ProbeError`."""
-    loaded: Loaded = load(options.config, environ=options.environ)
-    agent = loaded.configuration.agent
-    if agent is None:
-        raise ProbeError(
-            f"{loaded.path}: there is no [agent]: it names this host and its data_dir"
-            " (see `pasprobe init`)"
-        )
-    wanted = assignments(loaded.configuration, options.limits(), options.environ)
-    reflector = reflector_order(loaded.configuration.reflector, options.environ)
-    if not wanted and reflector is None:
-        raise ProbeError(
-            f"{loaded.path}: this host has no path to measure: add a [[path]], or correct"
-            " `pas` in [agent]"
-        )
-    # Absolute, since a reload may come after the folder was left.
-    return _Wanted(agent.name, agent.data_dir.resolve(), loaded.path.resolve(), wanted, reflector)
-
-
 class Daemon:
     """One agent on one data directory."""
 
-    def __init__(self, options: DaemonOptions) -> None:
-        """Reads the configuration and takes the data directory.
+    def __init__(self, wanted: Wanted, reading: Sequence[str]) -> None:
+        """Takes the data directory; `reading` is the command that says anew what is wanted.
 
-        Raises `ConfigurationError`, `SecretError`, `ProbeError` (among them
-        `AlreadyRunningError`), `StoreError`. Needs a running event loop.
+        Raises `ProbeError` (`AlreadyRunningError`), `StoreError`. Needs a running event loop.
         """
-        wanted = read_wanted(options)
-        self._options = options
         self._wanted = wanted
+        self._reading = reading
+        self._timeline = SystemTimeline()
+        self._reload_asked = asyncio.Event()
         self._lock = take_lock(wanted.data_dir)
         try:
             self._spool = Spool(wanted.data_dir / SPOOL_NAME)
@@ -125,8 +83,8 @@ class Daemon:
         )
         self._dispatcher = Dispatcher(
             self._engine,
-            Resolver(options.lookup),
-            options.timeline,
+            Resolver(system_lookup),
+            self._timeline,
             self._recorder.put,
             self._on_train,
             random.SystemRandom(),
@@ -154,7 +112,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         event(
             log, logging.INFO, "start",
             agent=self._wanted.agent, paths=len(self._wanted.assignments), pid=os.getpid(),
@@ -169,6 +127,7 @@ class Daemon:
                 self._recorder.run_spool(),
                 self._recorder.run_store(),
                 self._house.run(),
+                self._reloads(),
             )
         ]
         stopping = asyncio.create_task(self._stop.wait())
@@ -197,23 +156,25 @@ class Daemon:
 
     def _close_old_plans(self) -> None:
         """Paths of an earlier run, which may have been killed, that are measured no more."""
-        now_ns = self._options.timeline.now().utc_ns
+        now_ns = self._timeline.now().utc_ns
         self._recorder.put(
             plan
             for plan in left_active(self._wanted.data_dir, self._wanted.agent, now_ns)
             if plan.path not in self._wanted.assignments
         )
 
-    def reload(self) -> None:
-        """Read the configuration again; a wrong one is logged, and the old one goes on."""
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        problems: list[str] = []
-        try:
-            wanted = read_wanted(self._options)
-        except ConfigurationError as error:
-            problems = [str(problem) for problem in error.problems]
-        except (ProbeError, SecretError) as error:
-            problems = [str(error)]
+    async def _reloads(self) -> None:
+        """Read the configuration again whenever that is asked for, until cancelled."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._take(await in_thread(ask, self._reading))
+
+    def _take(self, wanted: Wanted | Refusal) -> None:
+        """Measure this from now on; what is wrong with it is logged, and the old one goes on."""
+        if isinstance(wanted, Refusal):
+            problems = list(wanted.problems)
         else:
             old = self._wanted
             problems = [
@@ -224,7 +185,7 @@ class Daemon:
                 )
                 if was != now
             ]
-        if problems:
+        if problems or isinstance(wanted, Refusal):
             for problem in problems:
                 event(log, logging.ERROR, "configuration-refused", problem=problem)
         else:
@@ -295,10 +256,33 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1_000_000
 
 
-def run(options: DaemonOptions) -> int:
-    """Run an agent in this process until it is stopped; raises as `Daemon`."""
+def run(reading: Sequence[str]) -> int:
+    """Run an agent in this process until it is stopped; returns its exit status.
+
+    Raises as `Daemon`.
+    """
+    wanted = ask(reading)
+    if isinstance(wanted, Refusal):
+        sys.stderr.write("pasprobe: " + "\n".join(wanted.problems) + "\n")
+        return 2
 
     async def measure() -> int:
-        return await Daemon(options).run()
+        return await Daemon(wanted, reading).run()
 
     return asyncio.run(measure())
+
+
+def main() -> int:
+    """`FORMAT COMMAND...`: the log's format (json, logfmt) and the reading command."""
+    log_to_stderr(as_json=sys.argv[1] == "json")
+    try:
+        return run(sys.argv[2:])
+    except (ProbeError, StoreError) as error:
+        sys.stderr.write(f"pasprobe: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,25 +18,22 @@ from typing import ParamSpec
 from agent.daemon.background import in_thread
 from agent.daemon.log_lines import event
 from timeseries.codec import encode
-from timeseries.embedded import BATCH_RECORDS, GRACE_NS, EmbeddedStore
+from timeseries.embedded import EmbeddedStore
 from timeseries.errors import SchemaError, StoreError
 from timeseries.records import Record, SampleRecord
-from timeseries.rollup import QUARTER_NS
 from timeseries.spool import Spool
 from timeseries.spool_tail import EMBEDDED
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 
-APPEND_EVERY_S = 0.5
-"""One fsync for all trains of half a second: what kill -9 of the agent can cost."""
+APPEND_EVERY_S = 1.0
+"""One fsync for all trains of a second: what kill -9 of the agent can cost."""
 APPEND_MOST = 1_000
-FLUSH_EVERY_S = 300.0
-"""Readers see the spool as well, so nothing waits for this; more often costs only CPU."""
+MAINTAIN_EVERY_S = 30.0
 RETRY_S = 5.0
 WAITING_MOST = 20_000
 """Records that wait in memory for a disk that takes none."""
-COMPACT_EVERY_S = 3_600.0
 
 
 class Recorder:
@@ -133,24 +130,12 @@ class Recorder:
             event(log, logging.INFO, f"{what}-works-again", waiting=self.waiting)
 
     async def run_store(self) -> None:
-        """Flush, roll up and compact in their time, until cancelled."""
-        loop = asyncio.get_running_loop()
-        flushed = compacted = loop.time()
-        rolled_up = 0
+        """Roll up, flush and compact in their time, until cancelled."""
         while True:
             await asyncio.sleep(RETRY_S)
             try:
-                quarter = (self._utc_ns() - GRACE_NS) // QUARTER_NS
-                if quarter > rolled_up:
-                    await self._in_store(self._store.roll_up, self._utc_ns())
-                    rolled_up = quarter
-                due = loop.time() - flushed >= FLUSH_EVERY_S
-                if due or await in_thread(self._spool.depth, EMBEDDED) >= BATCH_RECORDS:
-                    await self._in_store(self._store.flush)
-                    flushed = loop.time()
-                if loop.time() - compacted >= COMPACT_EVERY_S:
-                    await self._in_store(self._store.compact, self._utc_ns())
-                    compacted = loop.time()
+                await self._in_store(self._store.maintain, self._utc_ns())
+                await asyncio.sleep(MAINTAIN_EVERY_S)
             except StoreError as error:
                 self._failed("store", error)
                 await asyncio.sleep(60)

@@ -9,60 +9,16 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agent.daemon.background import in_thread
 from agent.daemon.log_lines import event
-from agent.reflector.access import Keyring, parse_prefix
-from agent.reflector.listener import parse_listen
-from agent.reflector.server import ReflectorOptions
-from inventory.models import Reflector
+from agent.daemon.wanted import ReflectorOrder
 
 log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-P", "-m", "agent.reflector.process")
 BACKOFF_FIRST_S, BACKOFF_MOST_S, STEADY_S = 1.0, 60.0, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReflectorOrder:
-    """`[reflector]` with its keys read: comparable, so that a reload sees what changed."""
-
-    listen: tuple[str, ...]
-    allow: tuple[str, ...]
-    keys: tuple[tuple[str, bytes], ...]
-    stateful: bool
-    rate: int
-
-    def options(self) -> ReflectorOptions:
-        """The same for the reflector; ReflectorError for an address that is none."""
-        return ReflectorOptions(
-            listen=tuple(parse_listen(one) for one in self.listen),
-            allow=tuple(parse_prefix(one) for one in self.allow),
-            keys=Keyring(tuple((parse_prefix(prefix), key) for prefix, key in self.keys)),
-            stateful=self.stateful,
-            rate=self.rate,
-        )
-
-
-def reflector_order(table: Reflector | None, environ: Mapping[str, str]) -> ReflectorOrder | None:
-    """What the configuration asks for; None without `[reflector]`.
-
-    Raises `SecretError` for a key that cannot be had, `ReflectorError` for an address that is none.
-    """
-    if table is None:
-        return None
-    order = ReflectorOrder(
-        listen=tuple(str(one) for one in table.listen),
-        allow=table.allow,
-        keys=tuple((entry.prefix, entry.key.reveal_bytes(environ)) for entry in table.keys),
-        stateful=table.stateful,
-        rate=table.rate_pps,
-    )
-    order.options()
-    return order
 
 
 class ReflectorService:

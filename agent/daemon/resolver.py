@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.daemon.background import in_thread
-from agent.engine.trains import version_of
 from agent.errors import ProbeError
+from agent.kernel.addresses import version_of
 
 TIMEOUT_S = 1.5
 """How long a train waits for its address; orders are planned further ahead than that."""

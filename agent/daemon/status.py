@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from agent.daemon.assignments import Assignment, assignments
+from agent.daemon.assignments import Assignment
+from agent.daemon.reading import assignments
 from agent.daemon.state import read_state, running_pid
 from inventory.limits import LimitSource
 from inventory.models import Configuration, own_paths, pas_of

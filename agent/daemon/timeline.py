@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.engine.loop import GRID_NS, on_grid
+from agent.engine.timing import GRID_NS, on_grid
 
 STEP_NS = 100_000_000
 """A wall clock that moved by more than this against the plan was stepped: plans are stated anew."""

@@ -21,7 +21,8 @@ from typing import Any
 from agent.daemon.assignments import Assignment, plan_record
 from agent.daemon.schedule import Schedule, random_phase_ns
 from agent.demo.far_side import HOST
-from agent.engine.loop import GRACE_NS, GRID_NS, Engine, monotonic_now_ns, on_grid
+from agent.engine.loop import Engine
+from agent.engine.timing import GRACE_NS, GRID_NS, monotonic_now_ns, on_grid
 from agent.errors import ProbeError
 from agent.kernel.clock import SystemClock, realtime_offset_ns
 from agent.kernel.sockets import open_icmp

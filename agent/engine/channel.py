@@ -141,10 +141,11 @@ class Channel:
         self._fd = probe.fd
         self._outgoing = np.zeros((SEND_BATCH, HEADER_WORDS), np.uint64)
         self._pointer = self._outgoing.ctypes.data
-        self._ring = np.full(1 << 16, FREE, np.int64)
+        ids = 0 if probe.chosen_ids else 1 << 16
+        self._ring = np.full(ids, FREE, np.int64)
         """TX stamp id mod 2^16 -> slot, where the kernel counts the ids itself."""
         self._next_id = 0
-        self._doubtful = np.zeros(1 << 16, np.bool_)
+        self._doubtful = np.zeros(ids, np.bool_)
         """Ids of packets that had no stamp yet when the count was started again: whose a stamp with
         such an id is cannot be told, so it is nobody's."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import os
 import select
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -24,33 +23,25 @@ from agent.engine.harvest import harvest
 from agent.engine.headers import point_headers
 from agent.engine.slots import FREE, DueQueue, SlotTable
 from agent.engine.stamp_session import StampCodec, tlvs_of
-from agent.engine.trains import ActiveTrain, Place, TrainTable, sockaddr, source_of, version_of
+from agent.engine.timing import (
+    DRAIN_NS,
+    DRAIN_PACKETS,
+    EARLY_NS,
+    GRACE_NS,
+    LATE_NS,
+    LOOK_NS,
+    MISSED_NS,
+    SETTLE_NS,
+)
+from agent.engine.trains import ActiveTrain, Place, TrainTable
 from agent.errors import ProbeError
+from agent.kernel.addresses import sockaddr, source_of, version_of
 from agent.kernel.batch_socket import ReceiveVector
 from agent.kernel.clock import Clock, SystemClock, clock_state, realtime_offset_ns
 from agent.kernel.sockets import RECEIVE_BUFFER_OCTETS, open_icmp, open_udp
 from agent.samples import TrainPlan, TrainSamples
 from agent.wire import icmp
 from agent.wire.tlv import shape
-
-GRID_NS = 1_000_000
-"""Trains start on whole milliseconds of the monotonic clock: what is due together goes out in one
-system call, and the phase of a train is still random (RFC 3432, section 4)."""
-MISSED_NS = 1_000_000_000
-"""A train whose start is longer past than this was missed: it is not sent in a rush."""
-GRACE_NS = 250_000_000
-"""How long after the last timeout a train waits for late replies and duplicates."""
-LATE_NS = 50_000_000
-"""Packets that leave later than this give their train that much more time for their replies."""
-DRAIN_NS = 250_000_000
-"""Stamps and replies are fetched at least this often; trains of the agent end on multiples of it,
-so that one fetch serves all that end together."""
-DRAIN_PACKETS = 128
-"""So many packets sent are followed by a fetch: small ones, for the next packet waits meanwhile."""
-EARLY_NS = 2_000_000
-"""epoll counts in milliseconds: so much before the next instant it is left for an exact sleep."""
-SETTLE_NS = 20_000_000
-"""For how long the end of a one-off run waits for a stamp that did not come."""
 
 
 class Engine:
@@ -83,7 +74,7 @@ class Engine:
         self._occupied: set[Place] = set()
         self._vector = ReceiveVector()
         self._finished: deque[TrainSamples] = deque()
-        self._drain_due_ns = 0
+        self._drain_due_ns = self._look_due_ns = 0
         self._answered_ns = 0
         self._counting: set[bytes] = set()
         """Reflectors that were seen to count for themselves."""
@@ -224,8 +215,8 @@ class Engine:
             now = monotonic_ns()
             if due.next_ns is not None and due.next_ns <= now:
                 self._send_due(now)
-            if now >= self._drain_due_ns:
-                self._drain(now)
+            if now >= self._look_due_ns:
+                self._look(now)
             if self._early and due.next_ns is None and self._all_answered(now):
                 self._close_all()
                 break
@@ -274,8 +265,17 @@ class Engine:
         if channel.unread >= min(DRAIN_PACKETS, channel.probe.queue_packets // 4):
             channel.drain()
 
+    def _look(self, now_ns: int) -> None:
+        """Fetch where it is time to, or where a buffer fills sooner."""
+        if self._early or now_ns >= self._drain_due_ns:
+            self._drain(now_ns)
+        self._look_due_ns = now_ns + LOOK_NS
+        for channel in self._channels.values():
+            if channel.in_flight and channel.probe.filling():
+                channel.drain()
+
     def _drain(self, now_ns: int) -> None:
-        self._drain_due_ns = now_ns + DRAIN_NS
+        self._drain_due_ns, self._look_due_ns = now_ns + DRAIN_NS, now_ns + LOOK_NS
         for channel in self._channels.values():
             # An idle socket with something in it would wake a one-off run over and over.
             if channel.in_flight or self._early:
@@ -286,14 +286,14 @@ class Engine:
         due = self._due.next_ns
         wake = until_ns if due is None or until_ns < due else due
         if self._deadlines:
-            wake = min(wake, self._deadlines[0][0], self._drain_due_ns)
-        if self._early and (due is None or due > self._drain_due_ns):
+            wake = min(wake, self._deadlines[0][0], self._look_due_ns)
+        if self._early and (due is None or due > self._look_due_ns):
             # Nothing to send for a while and somebody waits for the answers: wake when one is
             # there. The error queue wakes us too, so stamps are fetched on the way.
             left_ns = wake - self._clock.monotonic_ns()
             if left_ns > EARLY_NS:
                 self._poll.poll((left_ns - EARLY_NS) / 1e9)
-                self._drain_due_ns = 0
+                self._look_due_ns = 0
                 return
         self._clock.sleep_until(wake)
 
@@ -378,11 +378,6 @@ def _checked_name(plan: TrainPlan) -> npt.NDArray[np.uint8]:
     return sockaddr(plan.address, 0)
 
 
-def on_grid(monotonic_ns: int) -> int:
-    """The instant, moved up to the grid on which packets of different trains meet."""
-    return -(-monotonic_ns // GRID_NS) * GRID_NS
-
-
 def quiet_python() -> None:
     """Keep this process from disturbing its own schedule: no garbage collection pauses, exact
     timers. Called by programs that run an engine."""
@@ -394,8 +389,3 @@ def quiet_python() -> None:
     gc.disable()
     pr_set_timerslack = 29
     ctypes.CDLL(None).prctl(pr_set_timerslack, 1, 0, 0, 0)
-
-
-def monotonic_now_ns() -> int:
-    """CLOCK_MONOTONIC, the clock of all start instants."""
-    return time.monotonic_ns()

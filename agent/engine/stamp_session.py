@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from agent.engine.channel import Matches
 from agent.engine.slots import Slots, SlotTable
-from agent.engine.trains import TrainTable, source_of
+from agent.engine.trains import TrainTable
+from agent.kernel.addresses import source_of
 from agent.kernel.batch_socket import Control, ReceiveVector
 from agent.kernel.clock import Clock, clock_state
 from agent.kernel.sockets import ProbeSocket
@@ -134,15 +135,10 @@ class StampCodec:
         """Write T1 with its random bits, and the HMAC where there is a key."""
         table = self._table
         now = self._clock.realtime_ns()
-        formats = {"ntp": keyed_t1(now, table.key[slots], "ntp")}
-        for n, (slot, index) in enumerate(
-            zip(slots.tolist(), table.train[slots].tolist(), strict=True)
-        ):
+        columns = slots.tolist(), table.train[slots].tolist(), table.key[slots].tolist()
+        for slot, index, key in zip(*columns, strict=True):
             session = self._sessions[index]
-            time_format = session.options.time_format
-            if time_format not in formats:
-                formats[time_format] = keyed_t1(now, table.key[slots], time_format)
-            t1 = int(formats[time_format][n])
+            t1 = keyed_t1(now, key, session.options.time_format)
             number = slot - session.base
             session.t1[number] = t1
             if session.options.auth_key is not None:

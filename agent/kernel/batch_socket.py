@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agent.kernel.addresses import NAME_OCTETS
+
 MSG_DONTWAIT = 0x40
 MSG_ERRQUEUE = 0x2000
 
@@ -31,8 +33,6 @@ IPV6_RECVPKTINFO = 49
 
 ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_ICMP6, ORIGIN_TIMESTAMPING = 1, 2, 3, 4
 
-NAME_OCTETS = 28
-"""sockaddr_in6, the longer of the two."""
 CONTROL_WORDS = 32
 """256 octets: three stamps, an extended error with its offender, TTL and TOS fit."""
 

@@ -75,6 +75,12 @@ class ProbeSocket:
         octets = self.sock.getsockopt(SOL_SOCKET, SO_MEMINFO, 36)
         return int.from_bytes(octets[32:36], "little") if len(octets) >= 36 else 0
 
+    def filling(self) -> bool:
+        """Whether an eighth of its receive buffer is in use: somebody sends more than was asked."""
+        octets = self.sock.getsockopt(SOL_SOCKET, SO_MEMINFO, 36)
+        used, size = (int.from_bytes(octets[at : at + 4], "little") for at in (0, 4))
+        return used * 8 > size
+
     def restart_ids(self) -> None:
         """Make the kernel count TX stamp ids from 0 again (it does when OPT_ID is set anew)."""
         self.sock.setsockopt(SOL_SOCKET, SO_TIMESTAMPING, TIMESTAMPING & ~OPT_ID)

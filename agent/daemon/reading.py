@@ -1,0 +1,145 @@
+"""From the configuration to what this host is to measure. Pure, but for the files and secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path as FilePath
+
+from agent.daemon.assignments import Assignment, Judgement
+from agent.daemon.wanted import ReflectorOrder, Refusal, Wanted
+from agent.errors import ProbeError
+from agent.samples import StampOptions, TrainPlan
+from agent.summary import TrainContext
+from inventory.errors import ConfigurationError, SecretError
+from inventory.limits import LimitSource
+from inventory.load import load
+from inventory.models import Configuration, Path, Reflector, own_paths, pas_of, peer_of, target_of
+
+
+def answer(
+    config: FilePath | None, limits: LimitSource, environ: Mapping[str, str]
+) -> Wanted | Refusal:
+    """What the configuration wants, or all that is wrong with it."""
+    try:
+        return read_wanted(config, limits, environ)
+    except ConfigurationError as error:
+        return Refusal(tuple(str(problem) for problem in error.problems))
+    except (ProbeError, SecretError) as error:
+        return Refusal((str(error),))
+
+
+def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[str, str]) -> Wanted:
+    """Read the configuration; raises `ConfigurationError`, `SecretError`, `ProbeError`."""
+    loaded = load(config, environ=environ)
+    agent = loaded.configuration.agent
+    if agent is None:
+        raise ProbeError(
+            f"{loaded.path}: there is no [agent]: it names this host and its data_dir"
+            " (see `pasprobe init`)"
+        )
+    wanted = assignments(loaded.configuration, limits, environ)
+    reflector = reflector_order(loaded.configuration.reflector, environ)
+    if not wanted and reflector is None:
+        raise ProbeError(
+            f"{loaded.path}: this host has no path to measure: add a [[path]], or correct"
+            " `pas` in [agent]"
+        )
+    # Absolute, since a reload may come after the folder was left.
+    return Wanted(agent.name, agent.data_dir.resolve(), loaded.path.resolve(), wanted, reflector)
+
+
+def assignments(
+    configuration: Configuration, limits: LimitSource, environ: Mapping[str, str] | None
+) -> dict[str, Assignment]:
+    """The assignments of this host by path, in the configuration's order.
+
+    Raises `SecretError` where the key of a STAMP path cannot be had. `environ` None: nothing will
+    be sent, so no key is needed.
+    """
+    agent = "" if configuration.agent is None else configuration.agent.name
+    return {
+        path.id: _assignment(configuration, path, agent, limits, environ)
+        for path in own_paths(configuration)
+    }
+
+
+def _assignment(
+    configuration: Configuration,
+    path: Path,
+    agent: str,
+    limits: LimitSource,
+    environ: Mapping[str, str] | None,
+) -> Assignment:
+    target = target_of(configuration, path)
+    peer = peer_of(configuration, path)
+    found = limits.limits_for(
+        path.service,
+        pas_of(configuration, path.pas).profile,
+        None if peer is None else peer.profile,
+    )
+    stamp = None
+    if path.method == "stamp":
+        stamp = StampOptions(
+            auth_key=path.auth_key.reveal_bytes(environ)
+            if path.auth_key is not None and environ is not None
+            else None,
+            time_format=path.time_format,
+            follow_up=path.follow_up,
+        )
+    train = path.train
+    return Assignment(
+        host=target.host,
+        plan=TrainPlan(
+            path=path.id,
+            method=path.method,
+            address="",
+            packets=train.packets,
+            spacing_ns=train.spacing_ns,
+            size=train.size,
+            timeout_ns=train.timeout_ns,
+            dscp=train.dscp,
+            port=target.port,
+            stamp=stamp,
+        ),
+        every_ns=train.every_ns,
+        context=TrainContext(
+            agent=agent,
+            pas=path.pas,
+            service=path.service,
+            peer=path.peer or "",
+            endpoint=path.endpoint or "",
+            target=target.host,
+            limit_ns=_ns(found.delay_ms),
+            limit_on=found.delay_kind or "rtt",
+        ),
+        judgement=Judgement(
+            delay_share_percent=None
+            if found.delay_ms is None
+            else found.delay_share_percent or Decimal(100),
+            loss_percent=found.loss_percent,
+            jitter_ns=_ns(found.jitter_ms),
+        ),
+    )
+
+
+def _ns(ms: Decimal | None) -> int | None:
+    return None if ms is None else int(ms * 1_000_000)
+
+
+def reflector_order(table: Reflector | None, environ: Mapping[str, str]) -> ReflectorOrder | None:
+    """What the configuration asks for; None without `[reflector]`.
+
+    Raises `SecretError` for a key that cannot be had, `ReflectorError` for an address that is none.
+    """
+    if table is None:
+        return None
+    order = ReflectorOrder(
+        listen=tuple(str(one) for one in table.listen),
+        allow=table.allow,
+        keys=tuple((entry.prefix, entry.key.reveal_bytes(environ)) for entry in table.keys),
+        stateful=table.stateful,
+        rate=table.rate_pps,
+    )
+    order.options()
+    return order
