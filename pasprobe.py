@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
+    from inventory.models import Influxdb
+    from timeseries.influx_check import Step
 
 app = typer.Typer(
     name="pasprobe",
@@ -50,7 +53,14 @@ def _data_dir(config: Path | None) -> Path:
     return loaded.configuration.agent.data_dir
 
 
-inventory.commands.register(app, _catalogue)
+def _try_influx(influx: Influxdb) -> Iterator[Step]:
+    from agent.daemon.reading import influx_target
+    from timeseries.influx_check import check
+
+    return check(influx_target(influx, os.environ))
+
+
+inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
@@ -105,6 +115,7 @@ def _measure_demo(output: Path, seconds: int, screen: Screen) -> Measurement:
     from timeseries.embedded import EmbeddedStore
     from timeseries.reader import EmbeddedReader
     from timeseries.rollup import QUARTER_NS, quarter_of
+    from timeseries.seal import head_line
     from timeseries.spool import Spool
     from timeseries.spool_file import SPOOL_NAME
 
@@ -130,7 +141,7 @@ def _measure_demo(output: Path, seconds: int, screen: Screen) -> Measurement:
         store.flush()
     evidence = gather(EmbeddedReader(output), wanted, from_ns, to_ns)
     verdicts = judge_all(configuration, catalogue, evidence)
-    notes = emulated.notes(refusal)
+    notes = (*emulated.notes(refusal), head_line(output))
     return Measurement(configuration, catalogue, from_ns, to_ns, evidence, verdicts, notes)
 
 

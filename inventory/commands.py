@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 if TYPE_CHECKING:
     from inventory.limits import LimitSource
     from inventory.load import Loaded
+    from inventory.models import Influxdb
     from inventory.overview import PathOverview
 
 CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
 
 
-def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
-    """Add `init` and `check`; `limits` gives the SLA catalogue when it is first needed."""
+class Tried(Protocol):
+    """One thing that was tried on a server (`timeseries.influx_check.Step`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def good(self) -> bool: ...
+    @property
+    def words(self) -> str: ...
+
+
+def register(
+    app: typer.Typer,
+    limits: Callable[[], LimitSource],
+    try_influx: Callable[[Influxdb], Iterable[Tried]],
+) -> None:
+    """Add `init` and `check`; `limits` gives the SLA catalogue when it is first needed,
+    `try_influx` tries a configured InfluxDB step by step."""
 
     @app.command()
     def init(
@@ -48,9 +65,15 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
     @app.command()
     def check(
         config: Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)] = None,
+        influx: Annotated[
+            bool,
+            typer.Option("--influx", help="Try the InfluxDB: write, read back, compare, clean up."),
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="A list, one object a path.")] = False,
     ) -> None:
         """Say what would be measured, or all that is wrong and where.
+
+        With --influx, try the server of [influxdb] instead; exit 1: it does not do what it must.
 
         Example: pasprobe check --config /etc/pasprobe --json
         """
@@ -64,6 +87,10 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
         except ConfigurationError as error:
             sys.stderr.write(f"{error}\n")
             raise typer.Exit(2) from None
+        if influx:
+            if not _tried(loaded, try_influx, as_json=as_json):
+                raise typer.Exit(1)
+            return
         rows = overview(loaded.configuration, limits())
         if as_json:
             import json
@@ -71,6 +98,27 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
             typer.echo(json.dumps([row_as_json(row) for row in rows], indent=2))
         else:
             _print_overview(loaded, rows)
+
+
+def _tried(
+    loaded: Loaded, try_influx: Callable[[Influxdb], Iterable[Tried]], *, as_json: bool
+) -> bool:
+    """Try the server and say how each step went; whether all were good."""
+    target = loaded.configuration.influxdb
+    if target is None:
+        sys.stderr.write(f"{loaded.path}: there is no [influxdb] to try: write url and bucket\n")
+        raise typer.Exit(2)
+    steps = []
+    for step in try_influx(target):
+        steps.append(step)
+        if not as_json:
+            typer.echo(f"{'ok    ' if step.good else 'FAILED'}  {step.name}: {step.words}")
+    if as_json:
+        import json
+
+        said = [{"step": one.name, "good": one.good, "words": one.words} for one in steps]
+        typer.echo(json.dumps(said, indent=2))
+    return all(step.good for step in steps)
 
 
 def _print_overview(loaded: Loaded, rows: tuple[PathOverview, ...]) -> None:

@@ -68,6 +68,12 @@ TLV_HMAC_SIZE = 20
 Method = Literal["icmp", "stamp"]
 
 
+def _in_its_folder(path: pathlib.Path, info: ValidationInfo) -> pathlib.Path:
+    """A relative name starts in the folder of the configuration."""
+    context = reading(info)
+    return path if context is None else context.folder / path
+
+
 class Agent(Table):
     """`[agent]`: this host as a probe."""
 
@@ -76,12 +82,25 @@ class Agent(Table):
     """Spool and embedded store; a relative name starts in the configuration's folder."""
     pas: tuple[Identifier, ...] | None = None
     """Whose paths this host runs; None for all of them."""
+    metrics: Address | None = None
+    """Where Prometheus finds `/metrics`; None: nowhere."""
 
     @field_validator("data_dir")
     @classmethod
     def _from_its_folder(cls, folder: pathlib.Path, info: ValidationInfo) -> pathlib.Path:
-        context = reading(info)
-        return folder if context is None else context.folder / folder
+        return _in_its_folder(folder, info)
+
+
+class Store(Table):
+    """`[store]`: how much the spool may hold, how long the embedded store keeps what."""
+
+    spool_mb: Annotated[Whole, Field(ge=16)] = 4096
+    """Megabytes of records that wait for a store; beyond them samples go first."""
+    samples_days: Annotated[Whole, Field(ge=2)] | None = 396
+    """Single packets, 13 months; 0 days cannot be: the last day is still being written."""
+    trains_days: Annotated[Whole, Field(ge=2)] | None = None
+    rollups_days: Annotated[Whole, Field(ge=2)] | None = None
+    """None: for ever."""
 
 
 class Influxdb(Table):
@@ -91,6 +110,34 @@ class Influxdb(Table):
     org: str = ""
     bucket: Text
     token: Secret | None = None
+    ca_file: pathlib.Path | None = None
+    """PEM of the authority that signed the server's certificate; None: the system's."""
+    client_cert: pathlib.Path | None = None
+    client_key: pathlib.Path | None = None
+    verify: Annotated[bool, Field(strict=True)] = True
+    proxy: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")] | None = None
+    timeout_ns: Annotated[DurationNs, between("100ms", "1h")] = Field(
+        default=10_000_000_000, validation_alias="timeout"
+    )
+    backlog_days: Annotated[Whole, Field(ge=1)] = 90
+    """What waits longer is not sent any more; the embedded store keeps it."""
+    replay_rate: Annotated[Whole, Field(ge=10)] = 5000
+    """Records per second at which a backlog is sent beside what is new."""
+
+    @field_validator("ca_file", "client_cert", "client_key")
+    @classmethod
+    def _from_its_folder(
+        cls, file: pathlib.Path | None, info: ValidationInfo
+    ) -> pathlib.Path | None:
+        return None if file is None else _in_its_folder(file, info)
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Influxdb:
+        if (self.client_cert is None) != (self.client_key is None):
+            raise refuse(
+                "client_cert and client_key belong together", "give both, or leave both out"
+            )
+        return self
 
 
 class ServiceEntry(Table):
@@ -249,6 +296,7 @@ class Configuration(Table):
     """All tables of one configuration; `inventory.load.load` reads and checks it."""
 
     agent: Agent | None = None
+    store: Store = Store()
     influxdb: Influxdb | None = None
     reflector: Reflector | None = None
     contract: Contract | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +133,31 @@ def hosts(need: Callable[..., None]) -> Iterator[Hosts]:
     finally:
         for host in (pair.near, pair.far):
             subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
+
+
+def _servers() -> Any:
+    """tests/influx_servers.py, which is no package and no test."""
+    place = Path(__file__).with_name("influx_servers.py")
+    spec = importlib.util.spec_from_file_location("influx_servers", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def influx(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
+    """A real influxd behind a proxy that speaks the v2 write path (tests/influx_servers.py)."""
+    need("influxd")
+    with _servers().influx(tmp_path / "influxd") as server:
+        yield server
+
+
+@pytest.fixture
+def victoria(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
+    """A real victoria-metrics (tests/influx_servers.py)."""
+    need("victoria-metrics")
+    with _servers().victoria(tmp_path / "victoria") as server:
+        yield server

@@ -2,13 +2,20 @@
 # Installs the Debian packages that the tests drive, where that is possible (root and apt-get).
 # Elsewhere it says so and the tests that need them skip with the reason (CI=true makes that a failure).
 set -eu
-packages="fping iproute2 iputils-ping irtt nftables openssl procps tcpdump tshark"
+packages="fping influxdb iproute2 iputils-ping irtt nftables openssl procps python3 rsync systemd tcpdump tshark victoria-metrics"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # Servers among them (influxdb, victoria-metrics) stay off: the tests start their own.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 else

@@ -50,7 +50,7 @@ target = "192.0.2.1"
 @pytest.fixture
 def app() -> typer.Typer:
     app = typer.Typer()
-    register(app, load_catalogue)
+    register(app, load_catalogue, lambda _: [])
     return app
 
 

@@ -225,7 +225,7 @@ def test_want_of_room_takes_samples_then_histograms_then_trains_and_never_plans(
 
 
 def test_what_is_being_flushed_is_not_dropped(path: Path) -> None:
-    with Spool(path, limit_bytes=500_000) as spool:
+    with Spool(path, limit_bytes=600_000) as spool:
         spool.register("embedded")
         spool.append([sample(k) for k in range(50)])
         pending = spool.pending_flush("embedded", 100)
@@ -296,7 +296,7 @@ def test_a_spool_of_a_newer_pasprobe_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version = 9")
     raw.close()
-    with pytest.raises(StoreError, match="has layout 9, this pasprobe knows 1"):
+    with pytest.raises(StoreError, match="has layout 9, this pasprobe knows 2"):
         Spool(path)
     assert not list(path.parent.glob("*.damaged-*"))
 
@@ -341,3 +341,21 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged_and_heals_by_itself(
     with Spool(small_disk / "spool.sqlite") as spool:
         assert len(contents(spool)) == acknowledged + 1
         assert spool.set_aside == 0
+
+
+def test_a_spool_of_an_older_pasprobe_gets_what_its_layout_lacks(path: Path) -> None:
+    with Spool(path) as spool:
+        last = spool.append([train(1)])
+    with sqlite3.connect(path) as raw:
+        raw.execute("DROP TABLE replays")
+        raw.execute("DROP TABLE dead_letters")
+        raw.execute("PRAGMA user_version = 1")
+    raw.close()
+    with Spool(path) as spool:
+        assert contents(spool) == [train(1)]
+        spool.register("embedded")
+        spool.advance("embedded", last)
+        assert contents(spool) == []
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+    raw.close()

@@ -1,10 +1,11 @@
-"""The commands of this room: export."""
+"""The command of this room: export, with its plot and its check of the seals."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -36,7 +37,7 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
 
     @app.command()
     def export(
-        kind: Annotated[Kind, typer.Argument(help="What to write.")],
+        kind: Annotated[Kind, typer.Argument(help="What to write.")] = Kind.TRAINS,
         output: Annotated[
             str, typer.Option("--output", "-o", help="File to write; - is standard output.")
         ] = "-",
@@ -62,14 +63,29 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
         config: Annotated[
             Path | None, typer.Option("--config", help="Configuration, for its agent.data_dir.")
         ] = None,
+        plot: Annotated[
+            bool,
+            typer.Option("--plot", help="Show delay and loss of one path, by default of a day."),
+        ] = False,
+        verify: Annotated[
+            bool,
+            typer.Option("--verify", help="Check the seals of the stores: signatures and hashes."),
+        ] = False,
+        head: Annotated[
+            list[str] | None,
+            typer.Option("--head", help="With --verify: a hash that a report printed; repeatable."),
+        ] = None,
         as_json: Annotated[
-            bool, typer.Option("--json", help="Say as JSON what was written.")
+            bool, typer.Option("--json", help="Say as JSON what was written, or found.")
         ] = False,
     ) -> None:
         """Write trains, roll-ups, samples or plans to one CSV or Parquet file.
 
         Works while the agent runs, and includes what it measured a moment ago. The columns are
         those of docs/schema.md. Exit status 1: there are no such records, nothing was written.
+
+        --plot draws one path in the terminal instead, --verify checks what was sealed
+        (docs/sealing.md; exit status 1: something was changed).
 
         Example: pasprobe export trains --path 'roma-01/*' --from 2026-05-01 -o may.parquet
         """
@@ -79,6 +95,13 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
 
         if as_json and output == "-":
             _fail("--json and the records cannot both go to standard output: add --output FILE")
+        if verify or plot:
+            with _told():
+                if verify:
+                    _verify(store or [data_dir(config)], head or [], as_json=as_json)
+                else:
+                    _plot(store or [data_dir(config)], path or [], begin, end)
+            return
         chosen = form or (Form.PARQUET if output.endswith(".parquet") else Form.CSV)
         folders = store or [data_dir(config)]
         try:
@@ -132,6 +155,49 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
         if not done.records:
             typer.echo(f"no {kind.value} in this time: nothing was written", err=True)
             raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What a user got wrong, or a store that cannot be read, is one line and exit status 2."""
+    from timeseries.errors import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        _fail(str(error))
+
+
+def _verify(folders: list[Path], heads: list[str], *, as_json: bool) -> None:
+    from timeseries.seal import verify
+
+    found = verify(folders, heads)
+    typer.echo(json.dumps(found.as_json()) if as_json else "\n".join(found.lines()))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _plot(folders: list[Path], patterns: list[str], begin: str | None, end: str | None) -> None:
+    import shutil
+    import time
+
+    from timeseries import export as exporting
+    from timeseries.reader import EmbeddedReader
+    from timeseries.store_files import DAY_NS
+    from timeseries.terminal_plot import plot
+
+    to_ns = exporting.instant_ns(end) if end else time.time_ns()
+    from_ns = exporting.instant_ns(begin) if begin else to_ns - DAY_NS
+    if from_ns >= to_ns:
+        _fail(f"--from {begin} is not before --to {end or 'now'}")
+    reader = EmbeddedReader(folders)
+    paths = exporting.matching(reader.paths("trains", from_ns, to_ns), patterns or ["*"])
+    if len(paths) != 1:
+        _fail(f"--plot shows one path, add --path with one of: {', '.join(paths)}")
+    columns, lines = shutil.get_terminal_size((100, 30))
+    colour = sys.stdout.isatty()
+    drawn = plot(reader, paths[0], from_ns, to_ns, width=columns, height=lines - 2, colour=colour)
+    typer.echo(drawn)
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ result as JSON on standard output, an error as one line on standard error with e
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,13 @@ from timeseries.codec import KINDS, decode, encode, load_row
 from timeseries.errors import DamagedRecordError, DiskFullError, StoreError
 from timeseries.reader import EmbeddedReader
 from timeseries.records import PlanRecord, RollupRecord, TrainRecord
+from timeseries.retention import Retention
 from timeseries.rollup import QUARTER_NS, rollup
-from timeseries.spool_file import SPOOL_NAME
+from timeseries.seal_manifest import sealed_days
+from timeseries.seal_writer import Order, Sealed, seal_days
+from timeseries.spool_file import SPOOL_NAME, translated
 from timeseries.spool_tail import EMBEDDED, Tail, open_tail
-from timeseries.store_files import STORE_NAME, StoreFile
+from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 MEMORY = "96MB"
 _ROW_GROUP = 2_048
@@ -36,6 +41,7 @@ _PATHS_AT_ONCE = 200
 
 FAILED, FAILED_FOR_ROOM = 3, 4
 """Exit statuses of a StoreError and of a DiskFullError."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -109,24 +115,37 @@ def _write(connection: Any, tail: Tail, store: Path, first_id: int, last_id: int
 
 
 def compact(data_dir: Path, before_day: str, merges: int) -> dict[str, Any]:
-    """Merge the files of up to `merges` folders of days before `before_day` into one each."""
+    """Merge the files of up to `merges` folders of days before `before_day` into one each.
+
+    Sealed days are left as they are. A folder that cannot be merged is a line in `problems`.
+    """
     store = data_dir / STORE_NAME
     merged = damaged = 0
+    problems: list[str] = []
     with _alone(store), open_tail(data_dir / SPOOL_NAME) as tail:
         cursor = 2**63 if tail.cursor is None else tail.cursor
+        sealed = sealed_days(store)
         folders = [
             store / kind / day
             for kind in KINDS
             for day in store_files.days(store, kind)
-            if day < before_day
+            if day < before_day and day not in sealed
         ]
         for folder in folders:
             if merged >= merges:
                 break
-            done, lost = _merge(folder, cursor)
-            merged += done
-            damaged += lost
-    return {"merged": merged, "damaged": damaged}
+            try:
+                done, lost = _merge(folder, cursor)
+            except DiskFullError:
+                raise
+            except (StoreError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                    raise
+                problems.append(f"{folder} is not merged: {error}")
+            else:
+                merged += done
+                damaged += lost
+    return {"merged": merged, "damaged": damaged, "problems": problems}
 
 
 def _merge(folder: Path, cursor: int) -> tuple[bool, int]:
@@ -160,6 +179,33 @@ def _write_merged(folder: Path, files: list[StoreFile]) -> None:
             raise StoreError(f"merging {folder}: {before} records became {after}, nothing changed")
     for file in files:
         file.path.unlink()
+
+
+def seal(
+    data_dir: Path, agent: str, now_ns: int, before_day: str, kept: Retention, most: int
+) -> Sealed:
+    """Seal up to `most` complete days before `before_day`, and delete what is over its time."""
+    store = data_dir / STORE_NAME
+    with _alone(store):
+        with open_tail(data_dir / SPOOL_NAME) as tail:
+            cursor = tail.cursor
+            incomplete = _incomplete_days(tail)
+        if cursor is None:
+            return Sealed()
+        return seal_days(data_dir, Order(agent, now_ns, before_day, kept, most), cursor, incomplete)
+
+
+def _incomplete_days(tail: Tail) -> set[str]:
+    """Days of which records wait in the spool, or whose roll-ups are still to be derived."""
+    if tail.connection is None or tail.cursor is None:
+        return set()
+    with translated(tail.path, "looking for days that are not complete"):
+        found = tail.connection.execute(
+            "SELECT DISTINCT start_ns / ?1 FROM spooled WHERE id > ?2"
+            " UNION SELECT quarter_ns / ?1 FROM due",
+            (DAY_NS, tail.cursor),
+        ).fetchall()
+    return {store_files.day_of(day * DAY_NS) for (day,) in found}
 
 
 def roll_up(data_dir: Path, due: list[tuple[str, int, bool]]) -> dict[str, Any]:
@@ -258,6 +304,12 @@ def main() -> int:
             result = flush(data_dir, job["first_id"], job["last_id"])
         elif job["job"] == "compact":
             result = compact(data_dir, job["before_day"], job["merges"])
+        elif job["job"] == "seal":
+            kept = Retention(**job["retention"])
+            sealed = seal(
+                data_dir, job["agent"], job["now_ns"], job["before_day"], kept, job["most"]
+            )
+            result = asdict(sealed)
         else:
             result = roll_up(data_dir, [(path, at, spooled) for path, at, spooled in job["due"]])
     except DiskFullError as error:
@@ -268,7 +320,7 @@ def main() -> int:
         return FAILED
     except OSError as error:
         print(f"store {data_dir / STORE_NAME}: {error}", file=sys.stderr)
-        return FAILED_FOR_ROOM if error.errno in {28, 122} else FAILED
+        return FAILED_FOR_ROOM if error.errno in _NO_ROOM else FAILED
     json.dump(result, sys.stdout)
     return 0
 

@@ -24,7 +24,7 @@ from timeseries.records import PlanRecord, Record, TrainRecord
 from timeseries.rollup import quarter_of
 from timeseries.spool_file import DamagedFileError, translated
 
-DEFAULT_LIMIT_BYTES = 1 << 30
+DEFAULT_LIMIT_BYTES = 4 << 30
 _PLANS_KEPT_NS = 2 * 86_400 * 1_000_000_000
 """How far back the spool itself remembers plans, for roll-ups; the store has them all."""
 _DELETE_ROWS = 5_000
@@ -102,7 +102,8 @@ class Spool:
         self.close()
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+    def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """One write of this room's other modules, all or nothing; errors as in `append`."""
         with self._mutex:
             if self._lock < 0:
                 raise StoreError(f"spool {self.path} is closed")
@@ -146,7 +147,7 @@ class Spool:
             return self._append(rows, settled)
 
     def _append(self, rows: list[tuple[str, str, int, str, Record]], settled: Sequence[Due]) -> int:
-        with self._transaction("appending records") as connection:
+        with self.transaction("appending records") as connection:
             (last_id,) = connection.execute("SELECT last FROM ids").fetchone()
             due = []
             for kind, path, start_ns, payload, record in rows:
@@ -174,7 +175,7 @@ class Spool:
 
     def register(self, sink: str) -> int:
         """Let a sink (a name) take part from the oldest record on; returns its cursor."""
-        with self._transaction(f"registering {sink}") as connection:
+        with self.transaction(f"registering {sink}") as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO sinks"
                 " VALUES (?, ifnull((SELECT min(id) - 1 FROM"
@@ -184,16 +185,23 @@ class Spool:
         self._sinks.add(sink)
         return self.cursor(sink)
 
+    @property
+    def sinks(self) -> frozenset[str]:
+        """Who takes part."""
+        return frozenset(self._sinks)
+
     def forget(self, sink: str) -> None:
         """A sink is no longer configured: nothing is kept for it any more."""
-        with self._transaction(f"forgetting {sink}") as connection:
+        with self.transaction(f"forgetting {sink}") as connection:
             connection.execute("DELETE FROM sinks WHERE name = ?", (sink,))
             connection.execute("DELETE FROM flushes WHERE sink = ?", (sink,))
+            connection.execute("DELETE FROM replays WHERE sink = ?", (sink,))
         self._sinks.discard(sink)
 
-    def _query(
+    def query(
         self, doing: str, sql: str, values: Sequence[object] = ()
     ) -> list[tuple[object, ...]]:
+        """The rows of a SELECT of this room's other modules; errors as in `append`."""
         with self._mutex:
             if self._lock < 0:
                 raise StoreError(f"spool {self.path} is closed")
@@ -205,13 +213,13 @@ class Spool:
                 raise
 
     def _number(self, doing: str, sql: str, values: Sequence[object] = ()) -> int | None:
-        rows = self._query(doing, sql, values)
+        rows = self.query(doing, sql, values)
         value = rows[0][0] if rows else None
         return value if isinstance(value, int) else None
 
     def cursor(self, sink: str) -> int:
         """The last id that this sink has done with; `StoreError` for an unknown sink."""
-        found = self._query(
+        found = self.query(
             f"reading the cursor of {sink}", "SELECT cursor FROM sinks WHERE name = ?", (sink,)
         )
         if not found or not isinstance(found[0][0], int):
@@ -224,30 +232,33 @@ class Spool:
         Ends the sink's pending flush in the same transaction, then deletes what all have passed.
         """
         self.cursor(sink)
-        with self._transaction(f"advancing {sink}") as connection:
+        with self.transaction(f"advancing {sink}") as connection:
             connection.execute(
                 "UPDATE sinks SET cursor = max(cursor, ?) WHERE name = ?", (last_id, sink)
             )
             connection.execute(
                 "DELETE FROM flushes WHERE sink = ? AND last_id <= ?", (sink, last_id)
             )
-        self._delete_passed()
+        self.delete_passed()
 
-    def _delete_passed(self) -> None:
+    def delete_passed(self) -> None:
+        """Delete what all sinks have."""
         for table in ("samples", "records"):
             deleted = _DELETE_ROWS
             while deleted == _DELETE_ROWS:
-                with self._transaction("deleting what every sink has") as connection:
+                with self.transaction("deleting what every sink has") as connection:
                     deleted = connection.execute(
                         f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table}"
-                        " WHERE id <= (SELECT min(cursor) FROM sinks) ORDER BY id LIMIT ?)",
+                        " WHERE id <= (SELECT min(cursor) FROM"
+                        " (SELECT cursor FROM sinks UNION ALL SELECT cursor FROM replays))"
+                        " ORDER BY id LIMIT ?)",
                         (_DELETE_ROWS,),
                     ).rowcount
-        self._query("giving room back", "PRAGMA incremental_vacuum(2000)")
+        self.query("giving room back", "PRAGMA incremental_vacuum(2000)")
 
     def read(self, after_id: int, limit: int) -> list[Spooled]:
         """The next records after this id, oldest first; `SchemaError` for a newer pasprobe's."""
-        rows = self._query(
+        rows = self.query(
             "reading records",
             "SELECT id, kind, payload FROM spooled WHERE id > ? ORDER BY id LIMIT ?",
             (after_id, limit),
@@ -265,7 +276,7 @@ class Spool:
         sink which was killed while writing writes the same again.
         """
         cursor = self.cursor(sink)
-        with self._transaction(f"beginning a flush of {sink}") as connection:
+        with self.transaction(f"beginning a flush of {sink}") as connection:
             found = connection.execute(
                 "SELECT first_id, last_id FROM flushes WHERE sink = ?", (sink,)
             ).fetchone()
@@ -286,7 +297,7 @@ class Spool:
         A quarter later than all that were settled has been due since its first train; when that
         one is beyond the sink's cursor, no train of it has left the spool.
         """
-        rows = self._query(
+        rows = self.query(
             "looking for quarters to roll up",
             "SELECT path, quarter_ns, last_id,"
             " quarter_ns > (SELECT max(newest_quarter_ns) FROM settled) AND first_id > ?"
@@ -306,7 +317,7 @@ class Spool:
 
     def raise_ids_above(self, last_id: int) -> None:
         """Give only ids above this one from now on (the highest that the store has in a name)."""
-        with self._transaction("numbering") as connection:
+        with self.transaction("numbering") as connection:
             connection.execute("UPDATE ids SET last = max(last, ?)", (last_id,))
             # Where records up to there are still spooled, a flush was killed: it will go on.
             connection.execute(
@@ -317,7 +328,7 @@ class Spool:
 
     def count_dropped(self, kind: str, count: int) -> None:
         """Count records that could not be kept (`unreadable`, ...)."""
-        with self._transaction("counting what was dropped") as connection:
+        with self.transaction("counting what was dropped") as connection:
             spool_room.count_dropped(connection, kind, count)
 
     def depth(self, sink: str) -> int:
@@ -334,7 +345,7 @@ class Spool:
     @property
     def dropped(self) -> dict[str, int]:
         """What was given up for want of room: samples, histograms, trains, rollups, unreadable."""
-        rows = self._query("reading what was dropped", "SELECT kind, count FROM dropped")
+        rows = self.query("reading what was dropped", "SELECT kind, count FROM dropped")
         return {str(kind): count for kind, count in rows if isinstance(count, int)}
 
     @property

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SPOOL_NAME = "spool.sqlite"
 """The file in the data directory."""
 
-LAYOUT = 1
+LAYOUT = 2
 """PRAGMA user_version of the tables below."""
 
 # Samples have pages of their own: when they are dropped, whole pages come free.
@@ -52,6 +52,20 @@ CREATE TABLE plans (
 CREATE TABLE settled (newest_quarter_ns INTEGER NOT NULL);
 INSERT INTO settled VALUES (0);
 """
+
+_SINCE = {
+    2: """
+CREATE TABLE replays (
+    sink TEXT PRIMARY KEY, cursor INTEGER NOT NULL, until_id INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    sink TEXT NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL,
+    start_ns INTEGER NOT NULL, payload TEXT NOT NULL, words TEXT NOT NULL, at_ns INTEGER NOT NULL,
+    PRIMARY KEY (sink, id)
+) WITHOUT ROWID
+""",
+}
+"""What each later layout added; a spool of an older pasprobe gets it when it is opened."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
@@ -145,6 +159,10 @@ def _open(path: Path) -> sqlite3.Connection:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
                     raise DamagedFileError(f"spool {path} is damaged: {verdict}")
+                if layout < LAYOUT:
+                    connection.execute("BEGIN IMMEDIATE")
+                    _add(connection, layout)
+                    connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
@@ -158,8 +176,15 @@ def _create(connection: sqlite3.Connection) -> None:
     for statement in _TABLES.split(";"):
         connection.execute(statement)
     connection.execute("INSERT INTO ids VALUES (?)", (time.time_ns() // 1000,))
-    connection.execute(f"PRAGMA user_version = {LAYOUT}")
+    _add(connection, 1)
     connection.execute("COMMIT")
+
+
+def _add(connection: sqlite3.Connection, layout: int) -> None:
+    for newer in range(layout + 1, LAYOUT + 1):
+        for statement in _SINCE[newer].split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {LAYOUT}")
 
 
 def set_aside(path: Path, why: str) -> None:

@@ -9,6 +9,7 @@ written (`.tmp`), or damaged and set aside (`.damaged`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -63,17 +64,27 @@ def iso(ns: int) -> str:
 def days(store: Path, kind: str) -> list[str]:
     """The days of which there are files, ascending."""
     try:
-        names = [entry.name for entry in (store / kind).iterdir()]
+        with os.scandir(store / kind) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(name for name in names if re.fullmatch(r"\d{4}-\d\d-\d\d", name))
+    return sorted(filter(is_day, names))
+
+
+@functools.lru_cache(maxsize=10_000)
+def is_day(text: str) -> bool:
+    """Whether this is a day as the folders are called, YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def all_files(folder: Path) -> list[StoreFile]:
     """Every Parquet file of ours in a day's folder, ascending, merged ones included."""
     try:
         names = [entry.name for entry in folder.iterdir()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
     for name in names:
@@ -143,5 +154,6 @@ def sync(path: Path) -> None:
 
 def remove_leftovers(store: Path) -> None:
     """Delete what killed writers left half written; only while holding the store's lock."""
-    for path in store.glob("*/*/.*.tmp"):
-        path.unlink(missing_ok=True)
+    for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp"):
+        for path in store.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from inventory.limits import LimitSource
     from inventory.load import Loaded
 
@@ -60,31 +62,53 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
     @app.command()
     def status(
         config: Config = None,
+        history: Annotated[
+            bool, typer.Option("--history", help="The last hours, a character a quarter hour.")
+        ] = False,
+        hours: Annotated[
+            int | None,
+            typer.Option("--hours", min=1, max=744, help="How far --history goes back; 24."),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     ) -> None:
         """Show every path with its last train and its sums of today, and the agent itself.
 
-        Exit 1: a path is in breach today, or the agent does not run.
+        With --history, how each path did in the last hours, from roll-ups and trains: the median
+        delay as a line, losses and missed limits marked. Exit 1: a path is in breach today, or
+        the agent does not run.
 
             pasprobe status --config /etc/pasprobe
-        """
-        from agent.daemon.status import as_json as status_json
-        from agent.daemon.status import status as agent_status
-        from agent.daemon.status import tables
 
+            pasprobe status --history --hours 48
+        """
+        from agent.daemon import history_view as view
+        from agent.daemon import status as present
+        from agent.daemon.history import history as past
+
+        if hours is not None and not history:
+            raise typer.BadParameter("--hours goes with --history")
+        console = None if as_json else _console()
         with _one_line():
             loaded, data_dir = _loaded(config, resolve_secrets=False)
             now_ns = time.time_ns()
-            found = agent_status(loaded.configuration, data_dir, limits(), now_ns)
-        if as_json:
-            typer.echo(json.dumps(status_json(found, now_ns)))
+            found = present.status(loaded.configuration, data_dir, limits(), now_ns)
+            seen = None
+            if history:
+                seen = past(
+                    loaded.configuration, data_dir, limits(), hours or 24, now_ns,
+                    width=console.width if console else None,
+                )  # fmt: skip
+        if console is None:
+            answer = present.as_json(found, now_ns)
+            if seen is not None:
+                answer["history"] = view.as_json(seen)
+            typer.echo(json.dumps(answer))
+        elif seen is not None:
+            console.print("\n".join(present.agent_lines(found, now_ns)), markup=False)
+            for part in view.tables(seen):
+                console.print(part)
         else:
-            import sys
-
-            from rich.console import Console
-
-            console = Console(width=None if sys.stdout.isatty() else 140)
-            for part in tables(found, now_ns):
+            for part in present.tables(found, now_ns):
                 console.print(part)
         if not found.fine:
             raise typer.Exit(1)
@@ -125,6 +149,14 @@ def _loaded(config: Path | None, *, resolve_secrets: bool) -> tuple[Loaded, Path
     if agent is None:
         raise ProbeError(f"{loaded.path}: there is no [agent]: it names this host and its data_dir")
     return loaded, agent.data_dir
+
+
+def _console() -> Console:
+    import sys
+
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def _one_line() -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from agent.daemon.background import in_thread
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
+from agent.daemon.forwarding_service import ForwardingService
 from agent.daemon.log_lines import event
 from agent.daemon.loss_evidence import LossEvidence
 from agent.daemon.notify import notify, watchdog_seconds
@@ -62,11 +63,15 @@ class Housekeeping:
     lateness: Lateness
     health: Health
     reflector: ReflectorService
+    forwarding: ForwardingService
     reload: ReloadState
+    newest: dict[str, TrainRecord] | None = None
+    """The last train of each path, for `/metrics`; None: nobody asks for it."""
     started_ns: int = field(default_factory=time.time_ns)
     _soon: asyncio.Event = field(default_factory=asyncio.Event)
     _said: dict[tuple[str, str], float] = field(default_factory=dict)
     _failing: bool = False
+    _spooled: dict[str, Any] | None = None
 
     def write_soon(self) -> None:
         """Write the state file now."""
@@ -98,8 +103,8 @@ class Housekeeping:
 
     async def _write(self) -> None:
         try:
-            depth, dropped = await in_thread(self._spool_state)
-            await in_thread(write_state, self.data_dir, self.state(depth, dropped))
+            self._spooled = spooled = await in_thread(self.spooled)
+            await in_thread(write_state, self.data_dir, self.state(spooled))
         except (OSError, StoreError) as error:
             if not self._failing:
                 event(log, logging.ERROR, "state-not-written", error=error)
@@ -107,18 +112,34 @@ class Housekeeping:
         else:
             self._failing = False
 
-    def _spool_state(self) -> tuple[int, dict[str, int]]:
-        return self.recorder.depth(), self.recorder.dropped
+    def spooled(self) -> dict[str, Any]:
+        """What only a query of the spool tells; blocks for it."""
+        return {
+            "depth": self.recorder.depth(),
+            "oldest_ns": self.recorder.oldest_ns(),
+            "dropped": self.recorder.dropped,
+            "influxdb": self.forwarding.state(),
+        }
 
     def write_last(self) -> None:
         """The state of an agent that ends."""
         try:
-            depth, dropped = self._spool_state()
-            write_state(self.data_dir, {**self.state(depth, dropped), "stopped_ns": time.time_ns()})
+            state = self.state(self.spooled())
+            write_state(self.data_dir, {**state, "stopped_ns": time.time_ns()})
         except (OSError, StoreError) as error:
             event(log, logging.ERROR, "state-not-written", error=error)
 
-    def state(self, depth: int, dropped: dict[str, int]) -> dict[str, Any]:
+    def exposition(self) -> bytes:
+        """The text of `/metrics`; what a query of the spool tells is some seconds old."""
+        from agent.daemon.metrics import exposition
+
+        if self._spooled is None:
+            self._spooled = self.spooled()
+        here = self.dispatcher.assignments
+        newest = [train for path, train in (self.newest or {}).items() if path in here]
+        return exposition(self.state(self._spooled), newest, time.time_ns())
+
+    def state(self, spooled: dict[str, Any]) -> dict[str, Any]:
         """The content of the state file; the fields are described in docs/agent.md."""
         clock = clock_state()
         beat = self.engine.beat
@@ -149,12 +170,14 @@ class Housekeeping:
                 "counters": self.reflector.counters,
             },
             "spool": {
-                "depth": depth,
+                "depth": spooled["depth"],
+                "oldest_ns": spooled["oldest_ns"],
                 "waiting": self.recorder.waiting,
                 "errors": self.recorder.errors,
                 "given_up": self.recorder.given_up,
-                "dropped": dropped,
+                "dropped": spooled["dropped"],
             },
+            "influxdb": spooled["influxdb"],
             "evidence_skipped": self.evidence.skipped,
             "clock": {"synchronised": clock.synchronised, "error_ns": clock.error_ns},
             "configuration": {
@@ -167,6 +190,8 @@ class Housekeeping:
 
     def note_train(self, record: TrainRecord) -> None:
         """Complain of what the agent itself did wrong with a train."""
+        if self.newest is not None:
+            self.newest[record.path] = record
         if record.local_drops:
             self._complain("local-drops", record.path, count=record.local_drops)
         if record.send_errors:

@@ -25,6 +25,7 @@ from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
+from agent.daemon.forwarding_service import ForwardingService
 from agent.daemon.housekeeping import Housekeeping, ReloadState
 from agent.daemon.log_lines import event, log_to_stderr
 from agent.daemon.loss_evidence import LossEvidence
@@ -70,8 +71,14 @@ class Daemon:
         self._reload_asked = asyncio.Event()
         self._lock = take_lock(wanted.data_dir)
         try:
-            self._spool = Spool(wanted.data_dir / SPOOL_NAME)
-            self._recorder = Recorder(self._spool, EmbeddedStore(wanted.data_dir, self._spool))
+            storage = wanted.storage
+            self._spool = Spool(wanted.data_dir / SPOOL_NAME, limit_bytes=storage.spool_bytes)
+            store = EmbeddedStore(
+                wanted.data_dir, self._spool, agent=wanted.agent, retention=storage.retention
+            )
+            self._recorder = Recorder(self._spool, store)
+            self._forwarding = ForwardingService(self._spool)
+            self._forwarding.want(storage)
         except StoreError:
             self._lock.release()
             raise
@@ -103,7 +110,9 @@ class Daemon:
             lateness=self._lateness,
             health=self._health,
             reflector=self._reflector,
+            forwarding=self._forwarding,
             reload=self._reload,
+            newest=None if wanted.metrics is None else {},
         )
         self._stop = asyncio.Event()
 
@@ -118,18 +127,22 @@ class Daemon:
             agent=self._wanted.agent, paths=len(self._wanted.assignments), pid=os.getpid(),
             configuration=self._wanted.place, data_dir=self._wanted.data_dir,
         )  # fmt: skip
-        tasks = [
-            asyncio.create_task(work)
-            for work in (
-                self._plan(),
-                self._engine.run(),
-                self._reflector.run(),
-                self._recorder.run_spool(),
-                self._recorder.run_store(),
-                self._house.run(),
-                self._reloads(),
-            )
+        work = [
+            self._plan(),
+            self._engine.run(),
+            self._reflector.run(),
+            self._recorder.run_spool(),
+            self._recorder.run_store(),
+            self._forwarding.run(),
+            self._house.run(),
+            self._reloads(),
         ]
+        if self._wanted.metrics is not None:
+            from agent.daemon.metrics_server import MetricsServer
+
+            host, port = self._wanted.metrics
+            work.append(MetricsServer(f"{host}:{port}", self._house.exposition).run())
+        tasks = [asyncio.create_task(one) for one in work]
         stopping = asyncio.create_task(self._stop.wait())
         # The work has no end of its own: whatever ends before the signal has failed.
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -182,6 +195,9 @@ class Daemon:
                 for key, was, now in (
                     ("agent.name", old.agent, wanted.agent),
                     ("agent.data_dir", old.data_dir, wanted.data_dir),
+                    ("agent.metrics", old.metrics, wanted.metrics),
+                    ("store.spool_mb", old.storage.spool_bytes, wanted.storage.spool_bytes),
+                    ("store: days kept", old.storage.retention, wanted.storage.retention),
                 )
                 if was != now
             ]
@@ -191,6 +207,7 @@ class Daemon:
         else:
             changes = self._dispatcher.apply(wanted.assignments)
             self._reflector.want(wanted.reflector)
+            self._forwarding.want(wanted.storage)
             self._wanted = wanted
             self._health.keep_only(wanted.assignments)
             event(

@@ -7,14 +7,26 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 
 from agent.daemon.assignments import Assignment, Judgement
-from agent.daemon.wanted import ReflectorOrder, Refusal, Wanted
+from agent.daemon.wanted import ReflectorOrder, Refusal, StorageOrder, Wanted
 from agent.errors import ProbeError
 from agent.samples import StampOptions, TrainPlan
 from agent.summary import TrainContext
 from inventory.errors import ConfigurationError, SecretError
 from inventory.limits import LimitSource
 from inventory.load import load
-from inventory.models import Configuration, Path, Reflector, own_paths, pas_of, peer_of, target_of
+from inventory.models import (
+    Configuration,
+    Influxdb,
+    Path,
+    Reflector,
+    own_paths,
+    pas_of,
+    peer_of,
+    target_of,
+)
+from timeseries.influx import InfluxTarget
+from timeseries.retention import Retention
+from timeseries.store_files import DAY_NS
 
 
 def answer(
@@ -46,7 +58,15 @@ def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[s
             " `pas` in [agent]"
         )
     # Absolute, since a reload may come after the folder was left.
-    return Wanted(agent.name, agent.data_dir.resolve(), loaded.path.resolve(), wanted, reflector)
+    return Wanted(
+        agent=agent.name,
+        data_dir=agent.data_dir.resolve(),
+        place=loaded.path.resolve(),
+        assignments=wanted,
+        reflector=reflector,
+        storage=storage_order(loaded.configuration, environ),
+        metrics=agent.metrics and (agent.metrics.host, agent.metrics.port),
+    )
 
 
 def assignments(
@@ -143,3 +163,35 @@ def reflector_order(table: Reflector | None, environ: Mapping[str, str]) -> Refl
     )
     order.options()
     return order
+
+
+def storage_order(configuration: Configuration, environ: Mapping[str, str]) -> StorageOrder:
+    """Where records go; raises `SecretError` for a token that cannot be had."""
+    store, influx = configuration.store, configuration.influxdb
+    return StorageOrder(
+        spool_bytes=store.spool_mb << 20,
+        retention=Retention(
+            samples_days=store.samples_days,
+            trains_days=store.trains_days,
+            rollups_days=store.rollups_days,
+        ),
+        influx=None if influx is None else influx_target(influx, environ),
+        replay_rate=0 if influx is None else influx.replay_rate,
+        backlog_ns=None if influx is None else influx.backlog_days * DAY_NS,
+    )
+
+
+def influx_target(influx: Influxdb, environ: Mapping[str, str]) -> InfluxTarget:
+    """`[influxdb]` with its token; raises `SecretError`."""
+    return InfluxTarget(
+        url=influx.url,
+        bucket=influx.bucket,
+        org=influx.org,
+        token=None if influx.token is None else influx.token.reveal(environ),
+        ca_file=influx.ca_file,
+        client_cert=influx.client_cert,
+        client_key=influx.client_key,
+        verify=influx.verify,
+        proxy=influx.proxy,
+        timeout_s=influx.timeout_ns / 1e9,
+    )

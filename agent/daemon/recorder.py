@@ -155,6 +155,10 @@ class Recorder:
         """Records in the spool that the store does not have yet. Blocks for a query."""
         return self._spool.depth(EMBEDDED)
 
+    def oldest_ns(self) -> int | None:
+        """Start of the oldest record that the store does not have yet. Blocks for a query."""
+        return self._spool.oldest(EMBEDDED)
+
     @property
     def dropped(self) -> dict[str, int]:
         """What the spool gave up for want of room, by kind. Blocks for a query."""

@@ -6,15 +6,17 @@ agent, without one, and on a copy of a data directory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from agent.daemon.assignments import Assignment
+from agent.daemon.assignments import Judgement
 from agent.daemon.reading import assignments
 from agent.daemon.state import read_state, running_pid
 from inventory.limits import LimitSource
@@ -26,6 +28,7 @@ from timeseries.store_files import STORE_NAME
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,10 @@ def status(
         row = PathStatus(
             path, assignment.host, last.get(path), sums, assignment.context.limit_ns, ()
         )
-        rows.append(_judged(row, assignment))
+        breaches = missed_limits(
+            assignment.judgement, row.within_percent, row.loss_percent, row.jitter_ns
+        )
+        rows.append(replace(row, breaches=breaches))
     return AgentStatus(agent, data_dir, running_pid(data_dir), read_state(data_dir), tuple(rows))
 
 
@@ -133,20 +139,23 @@ def has_records(data_dir: Path) -> bool:
     return (data_dir / SPOOL_NAME).exists() or (data_dir / STORE_NAME).exists()
 
 
-def _judged(row: PathStatus, assignment: Assignment) -> PathStatus:
-    judgement = assignment.judgement
-    share, loss, jitter = row.within_percent, row.loss_percent, row.jitter_ns
-    least, most, calmest = (
-        judgement.delay_share_percent,
-        judgement.loss_percent,
-        judgement.jitter_ns,
-    )
-    missed = {
-        "delay": least is not None and share is not None and share < Fraction(least),
-        "loss": most is not None and loss is not None and loss > Fraction(most),
-        "jitter": calmest is not None and jitter is not None and jitter > calmest,
-    }
-    return replace(row, breaches=tuple(name for name, so in missed.items() if so))
+def missed_limits(
+    judgement: Judgement,
+    share_percent: Fraction | None,
+    loss_percent: Fraction | None,
+    jitter_ns: int | None,
+) -> tuple[str, ...]:
+    """Which limits these sums miss; a figure that is None misses none."""
+    least, most = judgement.delay_share_percent, judgement.loss_percent
+    calmest = judgement.jitter_ns
+    found = []
+    if least is not None and share_percent is not None and share_percent < Fraction(least):
+        found.append("delay")
+    if most is not None and loss_percent is not None and loss_percent > Fraction(most):
+        found.append("loss")
+    if calmest is not None and jitter_ns is not None and jitter_ns > calmest:
+        found.append("jitter")
+    return tuple(found)
 
 
 def as_json(found: AgentStatus, now_ns: int) -> dict[str, Any]:
@@ -164,65 +173,86 @@ def as_json(found: AgentStatus, now_ns: int) -> dict[str, Any]:
     }
 
 
+_LAST = {
+    "start_ns": "last.start_ns",
+    "address": "last.address",
+    "sent": "last.sent",
+    "received": "last.received",
+    "rtt_p50_ms": "last.rtt.p50_ns",
+    "rtt_p99_ms": "last.rtt.p99_ns",
+    "ipdv_mean_ms": "last.rtt.ipdv_mean_ns",
+    "valid": "last.valid",
+    "reasons": "last.reasons",
+    "flags": "last.flags",
+}
+_TODAY = {
+    "trains": "today.trains",
+    "valid": "today.valid",
+    "sent": "today.sent",
+    "received": "today.received",
+    "lost": "today.lost",
+    "within_limit": "today.within_limit",
+    "within_percent": "within_percent",
+    "loss_percent": "loss_percent",
+    "ipdv_mean_ms": "jitter_ns",
+    "lateness_max_ms": "today.lateness_max_ns",
+    "local_drops": "today.local_drops",
+}
+"""Key in JSON, and where a `PathStatus` has it."""
+
+
 def _path_json(row: PathStatus) -> dict[str, Any]:
-    last, today = row.last, row.today
     return {
         "path": row.path,
         "target": row.target,
-        "limit_ms": _ms(row.limit_ns),
+        "limit_ms": ms(row.limit_ns),
         "breaches": list(row.breaches),
-        "last": None
-        if last is None
-        else {
-            "start_ns": last.start_ns,
-            "address": last.address,
-            "sent": last.sent,
-            "received": last.received,
-            "rtt_p50_ms": _ms(last.rtt.p50_ns),
-            "rtt_p99_ms": _ms(last.rtt.p99_ns),
-            "ipdv_mean_ms": _ms(last.rtt.ipdv_mean_ns),
-            "valid": last.valid,
-            "reasons": list(last.reasons),
-            "flags": list(last.flags),
-        },
-        "today": None
-        if today is None
-        else {
-            "trains": today.trains,
-            "valid": today.valid,
-            "sent": today.sent,
-            "received": today.received,
-            "lost": today.lost,
-            "within_limit": today.within_limit,
-            "within_percent": _number(row.within_percent),
-            "loss_percent": _number(row.loss_percent),
-            "ipdv_mean_ms": _ms(row.jitter_ns),
-            "lateness_max_ms": _ms(today.lateness_max_ns),
-            "local_drops": today.local_drops,
-        },
+        "last": None if row.last is None else _object(row, _LAST),
+        "today": None if row.today is None else _object(row, _TODAY),
     }
 
 
-def _ms(ns: int | None) -> float | None:
+def _object(row: PathStatus, keys: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for key, place in keys.items():
+        value = attrgetter(place)(row)
+        found[key] = ms(value) if key.endswith("_ms") else as_number(value)
+    return found
+
+
+def ms(ns: int | None) -> float | None:
+    """Milliseconds, exact to the nanosecond."""
     return None if ns is None else round(ns / 1_000_000, 6)
 
 
-def _number(percent: Fraction | None) -> float | None:
-    return None if percent is None else float(percent)
+def as_number(value: Any) -> Any:
+    """For JSON: a fraction as a number, all else as it is."""
+    return float(value) if isinstance(value, Fraction) else value
 
 
-def tables(found: AgentStatus, now_ns: int) -> list[RenderableType]:
-    """What `status` prints for people: the agent in a few lines, then a row a path."""
+def heading_table(first: str, *figures: str, line: str | None = None) -> Table:
+    """An empty table: a name, perhaps a line of characters under `line`, then figures."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("path", overflow="fold")
-    for name in ("last train", "recv/sent", "p50 ms", "p99 ms", "ipdv ms"):
+    table.add_column(first, overflow="fold")
+    if line is not None:
+        table.add_column(Text(line), no_wrap=True)
+    for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("within %", "loss %", "jitter ms", "late ms", "drops"):
-        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def tables(found: AgentStatus, now_ns: int) -> list[RenderableType]:
+    """What `status` prints for people: the agent in a few lines, then a row a path."""
+    from rich.text import Text
+
+    table = heading_table(
+        "path", "last train", "recv/sent", "p50 ms", "p99 ms", "ipdv ms",
+        "within %", "loss %", "jitter ms", "late ms", "drops",
+    )  # fmt: skip
     for row in found.paths:
         last, today = row.last, row.today
         title = Text(row.path, "red" if row.breaches else "")
@@ -235,15 +265,15 @@ def tables(found: AgentStatus, now_ns: int) -> list[RenderableType]:
             figures = [
                 _ago(now_ns - last.start_ns),
                 f"{last.received}/{last.sent}",
-                *map(_short, (last.rtt.p50_ns, last.rtt.p99_ns, last.rtt.ipdv_mean_ns)),
+                *map(short_ms, (last.rtt.p50_ns, last.rtt.p99_ns, last.rtt.ipdv_mean_ns)),
             ]
         table.add_row(
             title,
             *figures,
-            _percent(row.within_percent, ROUND_DOWN),
-            _percent(row.loss_percent, ROUND_UP),
-            _short(row.jitter_ns),
-            _short(today.lateness_max_ns if today else None),
+            percent(row.within_percent, ROUND_DOWN),
+            percent(row.loss_percent, ROUND_UP),
+            short_ms(row.jitter_ns),
+            short_ms(today.lateness_max_ns if today else None),
             str(today.local_drops) if today else "",
         )
     return [*(Text(line) for line in agent_lines(found, now_ns)), table]
@@ -265,21 +295,37 @@ def agent_lines(found: AgentStatus, now_ns: int) -> list[str]:
         return lines
     lateness, spool, clock = state["lateness_today_ns"], state["spool"], state["clock"]
     lines.append(
-        f"schedule today: lateness p99 {_short(lateness['p99'])} ms, max"
-        f" {_short(lateness['max'])} ms; engine restarts {state['engine']['restarts']};"
+        f"schedule today: lateness p99 {short_ms(lateness['p99'])} ms, max"
+        f" {short_ms(lateness['max'])} ms; engine restarts {state['engine']['restarts']};"
         f" local drops {state['trains']['local_drops']}"
     )
     lines.append(
         f"spool: {spool['depth']} records for the store, {spool['waiting']} waiting for the disk,"
         f" {spool['errors']} errors, {spool['given_up'] + sum(spool['dropped'].values())} given up"
     )
-    error = "" if clock["error_ns"] is None else f", error {_short(clock['error_ns'])} ms"
+    lines += _influx_lines(state.get("influxdb"), now_ns)
+    error = "" if clock["error_ns"] is None else f", error {short_ms(clock['error_ns'])} ms"
     synchronised = "synchronised" if clock["synchronised"] else "not synchronised"
     lines.append(f"clock: {synchronised}{error}")
     problems = state["configuration"]["problems"]
     if problems:
         lines.append("last reload was refused:")
         lines += [f"  {problem}" for problem in problems]
+    return lines
+
+
+def _influx_lines(said: Mapping[str, Any] | None, now_ns: int) -> list[str]:
+    """Where InfluxDB stands; nothing without one."""
+    if said is None:
+        return []
+    oldest = "" if said["oldest_ns"] is None else f", oldest {_ago(now_ns - said['oldest_ns'])}"
+    replaying = f", {said['replaying']} of them a backlog" if said["replaying"] else ""
+    lines = [
+        f"influxdb {said['url']}: {said['depth']} records to send{oldest}{replaying};"
+        f" {said['rate']:.1f} records/s; {said['dead_letters']} refused and set aside"
+    ]
+    if said["last_error"]:
+        lines.append(f"  last error: {said['last_error']}")
     return lines
 
 
@@ -291,14 +337,15 @@ def _ago(ns: int) -> str:
     return f"{seconds} s ago"
 
 
-def _short(ns: int | None) -> str:
+def short_ms(ns: int | None) -> str:
+    """Milliseconds for people, four digits or so."""
     if ns is None:
         return "-"
-    ms = ns / 1_000_000
-    return f"{ms:.{3 if ms < 10 else 2 if ms < 100 else 1}f}"
+    delay_ms = ns / 1_000_000
+    return f"{delay_ms:.{3 if delay_ms < 10 else 2 if delay_ms < 100 else 1}f}"
 
 
-def _percent(value: Fraction | None, rounding: str) -> str:
+def percent(value: Fraction | None, rounding: str) -> str:
     """Rounded to the unfavourable side: a packet lost in a million is not 0.00 %."""
     if value is None:
         return "-"

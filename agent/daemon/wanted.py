@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.daemon.assignments import Assignment
+from timeseries.influx import InfluxTarget
+from timeseries.retention import Retention
 
 if TYPE_CHECKING:
     from agent.reflector.server import ReflectorOptions
@@ -49,6 +51,17 @@ class ReflectorOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageOrder:
+    """`[store]` and `[influxdb]` as far as the agent needs them."""
+
+    spool_bytes: int
+    retention: Retention
+    influx: InfluxTarget | None = None
+    replay_rate: int = 0
+    backlog_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """One configuration, as far as the agent needs it."""
 
@@ -57,6 +70,9 @@ class Wanted:
     place: Path
     assignments: dict[str, Assignment]
     reflector: ReflectorOrder | None
+    storage: StorageOrder
+    metrics: tuple[str, int] | None
+    """Host and port of `/metrics`."""
 
 
 @dataclass(frozen=True, slots=True)

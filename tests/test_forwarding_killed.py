@@ -1,0 +1,144 @@
+"""kill -9 while measuring, forwarding and merging: the server has every record once, and so has
+the store.
+
+Run as a script, this file is the agent that gets killed: it prints the number of each train after
+its append returned, while a thread forwards what is in the spool.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from timeseries.embedded import EmbeddedStore
+from timeseries.forwarder import Forwarder
+from timeseries.influx import InfluxTarget, InfluxWriter
+from timeseries.influx_reader import InfluxReader
+from timeseries.reader import EmbeddedReader
+from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
+from timeseries.spool import Spool
+
+T0 = 20_400 * 86_400 * 10**9
+STEP_NS = 97 * 10**9
+LATER = T0 + 400 * 86_400 * 10**9
+RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 9, ((5, 9),))
+TRAIN = TrainRecord(
+    "roma", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", T0, 10, 10, 9, 1, 0, 0,
+    0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9, 0,
+    0, 0, 0, True, 1, (), (),
+)  # fmt: skip
+
+
+def forward(spool: Spool, target: InfluxTarget) -> None:
+    """Forward for ever."""
+    writer = InfluxWriter(target)
+    forwarder = Forwarder(spool, writer.write)
+    while True:
+        # It would wait for a full body; here the point is to be killed in the middle.
+        time.sleep(min(forwarder.step(), 0.05))
+
+
+def agent(folder: Path, target: InfluxTarget, first: int, seed: int) -> None:
+    """Append trains `first`, `first` + 1, ... for ever."""
+    chance = random.Random(seed)
+    with Spool(folder / "spool.sqlite") as spool:
+        store = EmbeddedStore(folder, spool)
+        spool.append([PlanRecord("roma", "p", T0 + first, True, STEP_NS, 10, None)])
+        threading.Thread(target=forward, args=(spool, target), daemon=True).start()
+        number = first
+        while True:
+            batch = range(number, number + chance.randint(1, 400))
+            records = [replace(TRAIN, start_ns=T0 + k * STEP_NS) for k in batch]
+            samples = [
+                SampleRecord("roma", "p", t.start_ns, (2,), (1,), (2,), (2,), (2,), (0,), (0,))
+                for t in records
+            ]
+            spool.append([*records, *samples])
+            number = batch.stop
+            print(number - 1, flush=True)
+            action = chance.random()
+            if action < 0.2:
+                store.flush()
+            elif action < 0.3:
+                store.compact(LATER)
+            elif action < 0.4:
+                store.roll_up(LATER)
+
+
+def run_and_kill(folder: Path, server: Any, first: int, chance: random.Random) -> int:
+    """Run the agent, kill it at a random moment, return the last number that it acknowledged."""
+    words = [server.url, server.database, server.token, str(first), str(chance.randrange(2**32))]
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(folder), *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()  # it lives
+    assert line
+    last = int(line)
+
+    def kill() -> None:
+        time.sleep(chance.uniform(0.3, 2.0))
+        process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    for line in process.stdout:
+        if line.endswith("\n"):
+            last = int(line)
+    killer.join()
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+    return last
+
+
+def highest_in(reader: EmbeddedReader, last: int) -> int:
+    """All up to `last` are there once; returns the highest number that is there."""
+    trains = [train.start_ns for train in reader.trains()]
+    count = len(trains)
+    assert count > last
+    assert trains == [T0 + number * STEP_NS for number in range(count)]
+    assert reader.damaged == {}
+    return count - 1
+
+
+@pytest.mark.soak
+def test_the_server_has_every_record_once_after_kill_9(
+    tmp_path: Path, influx: Any, soak: bool
+) -> None:
+    chance = random.Random(20_261_123)
+    folder = tmp_path / "data"
+    last = -1
+    for _ in range(100 if soak else 10):
+        last = run_and_kill(folder, influx, last + 1, chance)
+        last = highest_in(EmbeddedReader(folder, threads=1), last)
+
+    target = InfluxTarget(influx.url, influx.database, token=influx.token)
+    writer = InfluxWriter(target)
+    with Spool(folder / "spool.sqlite") as spool:
+        forwarder = Forwarder(spool, writer.write, replay_rate=1e9)
+        while forwarder.state.depth:
+            time.sleep(min(forwarder.step(), 0.2))
+        state = forwarder.state
+        assert (state.dead_letters, state.last_error) == (0, "")
+        assert (spool.set_aside, spool.dropped) == (0, {})
+    writer.close()
+    wanted = [T0 + number * STEP_NS for number in range(last + 1)]
+    for kind in ("trains", "samples"):
+        assert influx.count(kind) == len(wanted)
+    reader = InfluxReader(target)
+    assert [train.start_ns for train in reader.trains()] == wanted
+    assert [sample.start_ns for sample in reader.samples()] == wanted
+
+
+if __name__ == "__main__":
+    place, url, bucket, token, begin, seed_text = sys.argv[1:]
+    agent(Path(place), InfluxTarget(url, bucket, token=token), int(begin), int(seed_text))
