@@ -34,6 +34,10 @@ NAMES: Final = (
     "schedule",
     "reflector",
     "weight",
+    "spooling",
+    "forwarding",
+    "replay",
+    "embedded_scale",
     "verdicts",
 )
 """All benchmarks, in the order in which they run."""

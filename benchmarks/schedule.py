@@ -123,7 +123,8 @@ class InThread:
 
 def _samples(message: Message, done: Callable[[TrainSamples], None]) -> None:
     if isinstance(message, Finished):
-        done(message.samples)
+        for _, samples in message.trains:
+            done(samples)
 
 
 def _died() -> None:
