@@ -38,7 +38,7 @@ GOALS = {
 PATHS, PACKETS, EVERY_S = 1000, 10, 60
 REFLECTORS, PORT = 50, 21_862
 """Addresses that the reflector listens on: a socket of the engine serves one train to each."""
-SETTLE_S, MEASURED_S = 75, 120
+SETTLE_S, MEASURED_S = 45, 60
 QUIET_S = 15
 """So long without a writer, and the quarter that was found in the spool is done."""
 QUARTER_S = 900

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,47 +30,46 @@ TIME = "start_ns"
 LONGEST_STRING = 65_535
 """Octets that InfluxDB takes in a string field: the samples of some 3,000 packets."""
 
+_QUOTED = r"\\\1"
+_TEXTS = ("LIST", "VARCHAR")
 _TAG_SPECIAL = re.compile(r"([,= ])")
 _NO_TAG = re.compile(r"[\n\r\\]")
 """InfluxDB cannot tell a backslash before a separator from one that quotes it."""
 _FIELD_SPECIAL = re.compile(r'(["\\])')
 
 
-def _tag(text: str) -> str:
-    return _TAG_SPECIAL.sub(r"\\\1", text)
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _string(text: str) -> str:
-    return '"' + _FIELD_SPECIAL.sub(r"\\\1", text) + '"'
-
-
-def _integer(value: int) -> str:
-    return f"{value}i"
-
-
-def _boolean(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _list(items: Sequence[Any]) -> str:
-    return _string(json.dumps(items, ensure_ascii=False, separators=(",", ":")))
-
-
-_WRITERS: dict[str, Callable[[Any], str]] = {
-    "VARCHAR": _string,
-    "BIGINT": _integer,
-    "INTEGER": _integer,
-    "BOOLEAN": _boolean,
-}
+    if '"' in text or "\\" in text:
+        text = _FIELD_SPECIAL.sub(_QUOTED, text)
+    return f'"{text}"'
 
 
 @lru_cache(maxsize=len(KINDS))
-def _fields(kind: str) -> tuple[tuple[str, Callable[[Any], str]], ...]:
+def _fields(kind: str) -> tuple[tuple[str, str, str], ...]:
+    """(column, `column=`, type) of what is no tag, in the order of the columns."""
     return tuple(
-        (name, _list if sql.endswith("[]") else _WRITERS[sql])
+        (name, f"{name}=", "LIST" if sql.endswith("[]") else sql)
         for name, sql in columns(kind)
         if name not in TAGS[kind] and name != TIME
     )
+
+
+@lru_cache(maxsize=8_192)
+def _head(kind: str, tags: tuple[str | None, ...]) -> str:
+    """Measurement and tags: the same for all records of a path."""
+    head = kind
+    for name, value in zip(TAGS[kind], tags, strict=True):
+        if value:
+            if _NO_TAG.search(value):
+                raise SchemaError(
+                    f"{name} {value!r} cannot be a tag of InfluxDB (a line end or a backslash):"
+                    " rename it"
+                )
+            head += f",{name}={_TAG_SPECIAL.sub(_QUOTED, value)}"
+    return head
 
 
 def line(kind: str, row: Mapping[str, Any]) -> str:
@@ -79,27 +78,25 @@ def line(kind: str, row: Mapping[str, Any]) -> str:
     Raises `SchemaError` for what InfluxDB has no place for: a line end or a backslash in a
     tag, a string longer than `LONGEST_STRING` octets.
     """
-    head = kind
-    for name in TAGS[kind]:
-        value = row.get(name)
-        if value:
-            if _NO_TAG.search(value):
-                raise SchemaError(
-                    f"{name} {value!r} cannot be a tag of InfluxDB (a line end or a backslash):"
-                    " rename it"
-                )
-            head += f",{name}={_tag(value)}"
+    get = row.get
     parts = []
-    for name, written in _fields(kind):
-        value = row.get(name)
-        if value is not None:
-            text = written(value)
+    for name, begin, kept_as in _fields(kind):
+        value = get(name)
+        if value is None:
+            continue
+        if kept_as == "BOOLEAN":
+            parts.append(f"{begin}true" if value else f"{begin}false")
+        elif kept_as in _TEXTS:
+            text = _string(_json(value) if kept_as == "LIST" else value)
             if len(text) * 4 > LONGEST_STRING and len(text.encode()) > LONGEST_STRING:
                 raise SchemaError(
                     f"field {name} has {len(text.encode())} octets, InfluxDB takes"
                     f" {LONGEST_STRING}: the train has too many packets for one record there"
                 )
-            parts.append(f"{name}={text}")
+            parts.append(begin + text)
+        else:
+            parts.append(f"{begin}{value}i")
+    head = _head(kind, tuple([get(name) for name in TAGS[kind]]))
     return f"{head} {','.join(parts)} {row[TIME]}"
 
 
