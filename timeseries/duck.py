@@ -21,8 +21,13 @@ ZSTD = "FORMAT parquet, COMPRESSION zstd"
 
 
 @contextmanager
-def connected(*, threads: int, memory: str, spill: Path | None) -> Iterator[Any]:
+def connected(
+    *, threads: int, memory: str, spill: Path | None, lean: bool = False
+) -> Iterator[Any]:
     """A private in-memory DuckDB; `spill` is where it may put what exceeds `memory`.
+
+    `lean`: what is freed goes back to the system at once, which saves an agent's host some 9 MB of
+    80 and costs a reader a quarter of its CPU.
 
     DuckDB's errors leave it as `DiskFullError` or `StoreError`.
     """
@@ -34,10 +39,12 @@ def connected(*, threads: int, memory: str, spill: Path | None) -> Iterator[Any]
         # A probe never fetches code at run time.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        # What is freed goes back to the system: the agent's host has other work for it.
-        "allocator_bulk_deallocation_flush_threshold": "16KB",
-        "write_buffer_row_group_count": 1,
     }
+    if lean:
+        config |= {
+            "allocator_bulk_deallocation_flush_threshold": "16KB",
+            "write_buffer_row_group_count": 1,
+        }
     if spill is not None:
         config["temp_directory"] = str(spill)
     try:

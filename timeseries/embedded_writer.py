@@ -61,7 +61,7 @@ def _alone(store: Path) -> Iterator[None]:
 def _duckdb() -> Iterator[Any]:
     with (
         tempfile.TemporaryDirectory(prefix="pasprobe-write-") as spill,
-        duck.connected(threads=1, memory=MEMORY, spill=Path(spill)) as connection,
+        duck.connected(threads=1, memory=MEMORY, spill=Path(spill), lean=True) as connection,
     ):
         yield connection
 

@@ -222,9 +222,6 @@ class _Sums:
             connection = stack.enter_context(
                 duck.connected(threads=self._threads, memory=self._memory, spill=Path(spill))
             )
-            # For the agent's host freed memory goes back to the system at once; sums are made
-            # elsewhere, and this costs them a quarter of their time.
-            connection.execute("SET allocator_bulk_deallocation_flush_threshold = '256MB'")
             duck.create_table(connection, self._kind, "tail")
             for tail in tails:
                 duck.insert(connection, self._kind, "tail", self._spooled(tail, *span))
