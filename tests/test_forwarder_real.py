@@ -225,7 +225,7 @@ def test_a_body_that_is_too_large_is_sent_in_parts(
 def test_a_body_that_is_full_by_its_size_waits_for_nothing(
     influx: Any, spool: Spool, driven: Callable[..., Drive]
 ) -> None:
-    some = trains(range(6_000), flags=("many words " * 200,))
+    some = trains(range(6_000), flags=("many words " * 400,))
     for first in range(0, len(some), 1_000):
         spool.append(some[first : first + 1_000])
     drive = driven()

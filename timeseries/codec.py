@@ -7,12 +7,14 @@ is checked on the way in: a row that reaches the spool fits the columns of the s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from itertools import chain
 from operator import attrgetter
 from typing import Any
+
+import orjson
 
 from timeseries.errors import DamagedRecordError, SchemaError, StoreError
 from timeseries.records import (
@@ -135,6 +137,18 @@ def columns(kind: str) -> tuple[tuple[str, str], ...]:
     return _SHAPES[kind].columns
 
 
+@cache
+def optional_lists(kind: str) -> frozenset[str]:
+    """The list columns in which null (no figures) is not the same as an empty list."""
+    return frozenset(
+        f"{name}_{column}"
+        for name, optional in _SHAPES[kind].figures
+        if optional
+        for column, sql in FIGURES.columns
+        if sql.endswith("[]")
+    )
+
+
 def kind_of(record: Record) -> str:
     """The kind's name of a record; `SchemaError` for anything that is no record."""
     try:
@@ -241,17 +255,16 @@ def _unflatten(shape: Shape, kind: str, row: Mapping[str, Any], prefix: str) -> 
         ) from error
 
 
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
 def encode(record: Record) -> tuple[str, str]:
     """(kind, compact JSON) of a record; `SchemaError` names a field that does not fit."""
-    text = _encoder(flatten(record))
+    return kind_of(record), _json(flatten(record))
+
+
+def _json(row: Row) -> str:
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise SchemaError(f"a name in {record!r} is no valid Unicode: {error}") from None
-    return kind_of(record), text
+        return orjson.dumps(row).decode()
+    except orjson.JSONEncodeError as error:  # lone surrogates
+        raise SchemaError(f"a name in {row!r} is no valid Unicode: {error}") from None
 
 
 def decode(kind: str, text: str) -> Record:
@@ -262,7 +275,7 @@ def decode(kind: str, text: str) -> Record:
 def load_row(kind: str, text: str) -> Row:
     """The flat row of what `encode` made, its version checked; errors as in `decode`."""
     try:
-        row = json.loads(text)
+        row = orjson.loads(text)
     except ValueError as error:
         raise DamagedRecordError(f"a spooled record of {kind} is damaged: {error}") from error
     if not isinstance(row, dict):
@@ -285,7 +298,7 @@ def without_histograms(kind: str, text: str) -> str:
             row[column] = []
     if "flags" in row:
         row["flags"] = [*row["flags"], "histogram dropped"]
-    return _encoder(row)
+    return _json(row)
 
 
 def _histogram_columns(kind: str) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
@@ -29,7 +30,7 @@ INFLUXDB = "influxdb"
 """InfluxDB's name as a sink."""
 
 BATCH_RECORDS = 5_000
-BODY_OCTETS = 4 << 20
+BODY_OCTETS = 8 << 20
 """A body ends before it is longer: servers take 25 MB, proxies less."""
 LINGER_S = 5.0
 """How long a batch that is not full waits for more records."""
@@ -40,6 +41,7 @@ REPLAY_FROM = 4 * BATCH_RECORDS
 """A backlog of so many records is replayed beside what is new."""
 AGE_EVERY_S = 3_600.0
 _RATE_WINDOW_S = 60.0
+_NO_END = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,9 @@ class Forwarder:
         self._accepted: deque[tuple[float, int]] = deque()
         self._last_error = ""
         self._last_success_ns: int | None = None
+        self._sender = ThreadPoolExecutor(1, "forwarder-send")
+        self._ahead: tuple[tuple[int, int], _Batch] | None = None
+        """The full batch behind the one that is being sent, and the ids that it was asked for."""
         spool.register(sink)
 
     def step(self) -> float:
@@ -159,13 +164,13 @@ class Forwarder:
         return not self._last_error and new >= REPLAY_FROM
 
     def _send_new(self, now: float) -> float:
-        batch = self._batch(self._spool.cursor(self._sink), 2**63 - 1)
+        batch = self._batch(self._spool.cursor(self._sink), _NO_END)
         if batch is None:
             self._lingering_since = None
             return LINGER_S
         if not batch.full and self._linger(now):
             return max(0.0, LINGER_S - (now - (self._lingering_since or now)))
-        if not self._deliver(batch):
+        if not self._deliver(batch, _NO_END):
             return 0.0
         self._lingering_since = None
         self._spool.advance(self._sink, batch.last_id)
@@ -185,7 +190,7 @@ class Forwarder:
             forwarding.advance_replay(self._spool, self._sink, replay.until_id)
             log.info("%s: the backlog is replayed", self._sink)
             return 0.0
-        if self._deliver(batch):
+        if self._deliver(batch, replay.until_id):
             forwarding.advance_replay(self._spool, self._sink, batch.last_id)
             # From when it was due, not from now: the rate is kept although sending takes time. But
             # never from long ago: a pause is not made up for in a rush.
@@ -195,6 +200,12 @@ class Forwarder:
 
     def _batch(self, after_id: int, until_id: int) -> _Batch | None:
         """The next records as lines, as many as fit into a body."""
+        if self._ahead is not None and self._ahead[0] == (after_id, until_id):
+            batch, self._ahead = self._ahead[1], None
+            return batch
+        return self._made(after_id, until_id)
+
+    def _made(self, after_id: int, until_id: int) -> _Batch | None:
         found = forwarding.waiting(self._spool, after_id, until_id, self._records_a_body)
         records: list[Waiting] = []
         lines: list[bytes] = []
@@ -215,14 +226,25 @@ class Forwarder:
             records.append(record)
         return _Batch(records, lines, sendable, full) if records else None
 
-    def _deliver(self, batch: _Batch) -> bool:
-        """Whether all of the batch is with the server, or set aside."""
-        return self._deliver_part(batch.sendable, batch.lines)
+    def _deliver(self, batch: _Batch, until_id: int) -> bool:
+        """Whether all of the batch is with the server, or set aside.
+
+        The server's time is used to make the next one ready.
+        """
+        if not batch.lines:
+            return True
+        answering = self._sender.submit(self._write, b"\n".join(batch.lines))
+        if batch.full:
+            following = self._made(batch.last_id, until_id)
+            if following is not None and following.full:
+                self._ahead = (batch.last_id, until_id), following
+        return self._settled(answering.result(), batch.sendable, batch.lines)
 
     def _deliver_part(self, records: Sequence[Waiting], lines: Sequence[bytes]) -> bool:
-        if not lines:
-            return True
-        answer = self._write(b"\n".join(lines))
+        return self._settled(self._write(b"\n".join(lines)), records, lines)
+
+    def _settled(self, answer: Answer, records: Sequence[Waiting], lines: Sequence[bytes]) -> bool:
+        """Whether all of these lines are with the server or set aside, after its answer."""
         if isinstance(answer, Accepted):
             self._worked(len(lines))
             return True

@@ -1,20 +1,22 @@
 """Records as InfluxDB's line protocol, and back from the rows of its InfluxQL interface.
 
 One measurement a kind. Tags say whose record it is, all else is a field of the column's own name:
-integers (`42i`), booleans, strings; a list is JSON text. What is None or an empty tag is left out,
-which is also how InfluxDB gives it back. Time stamp = `start_ns`, so a record that is written again
-replaces itself. Reference: InfluxDB line protocol (v1 and v2 alike).
+integers (`42i`), booleans, strings; a list is JSON text. What is None, an empty tag or an empty
+list (unless None means something else there) is left out, and put back when it is read. Time stamp
+= `start_ns`, so a record that is written again replaces itself. Reference: InfluxDB line protocol
+(v1 and v2 alike).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from timeseries.codec import KINDS, columns, unflatten
+import orjson
+
+from timeseries.codec import KINDS, columns, optional_lists, unflatten
 from timeseries.errors import DamagedRecordError, SchemaError
 from timeseries.records import Record
 
@@ -31,14 +33,11 @@ LONGEST_STRING = 65_535
 """Octets that InfluxDB takes in a string field: the samples of some 3,000 packets."""
 
 _QUOTED = r"\\\1"
-_TEXTS = ("LIST", "VARCHAR")
+_LISTS = ("LIST", "LIST OR NULL")
 _TAG_SPECIAL = re.compile(r"([,= ])")
 _NO_TAG = re.compile(r"[\n\r\\]")
 """InfluxDB cannot tell a backslash before a separator from one that quotes it."""
 _FIELD_SPECIAL = re.compile(r'(["\\])')
-
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _string(text: str) -> str:
@@ -50,8 +49,9 @@ def _string(text: str) -> str:
 @lru_cache(maxsize=len(KINDS))
 def _fields(kind: str) -> tuple[tuple[str, str, str], ...]:
     """(column, `column=`, type) of what is no tag, in the order of the columns."""
+    kept_empty = optional_lists(kind)
     return tuple(
-        (name, f"{name}=", "LIST" if sql.endswith("[]") else sql)
+        (name, f"{name}=", _LISTS[name in kept_empty] if sql.endswith("[]") else sql)
         for name, sql in columns(kind)
         if name not in TAGS[kind] and name != TIME
     )
@@ -86,16 +86,16 @@ def line(kind: str, row: Mapping[str, Any]) -> str:
             continue
         if kept_as == "BOOLEAN":
             parts.append(f"{begin}true" if value else f"{begin}false")
-        elif kept_as in _TEXTS:
-            text = _string(_json(value) if kept_as == "LIST" else value)
+        elif kept_as == "BIGINT":
+            parts.append(f"{begin}{value}i")
+        elif value or kept_as != "LIST":
+            text = _string(value if kept_as == "VARCHAR" else orjson.dumps(value).decode())
             if len(text) * 4 > LONGEST_STRING and len(text.encode()) > LONGEST_STRING:
                 raise SchemaError(
                     f"field {name} has {len(text.encode())} octets, InfluxDB takes"
                     f" {LONGEST_STRING}: the train has too many packets for one record there"
                 )
             parts.append(begin + text)
-        else:
-            parts.append(f"{begin}{value}i")
     head = _head(kind, tuple([get(name) for name in TAGS[kind]]))
     return f"{head} {','.join(parts)} {row[TIME]}"
 
@@ -109,13 +109,16 @@ def record_of(kind: str, names: Sequence[str], values: Sequence[Any]) -> Record:
     row[TIME] = row.pop("time")
     for name in TAGS[kind]:
         row[name] = row.get(name) or ""
+    may_be_null = optional_lists(kind)
     for name, sql in columns(kind):
         value = row.get(name)
         if value is None:
+            if sql.endswith("[]") and name not in may_be_null:
+                row[name] = []
             continue
         try:
             if sql.endswith("[]"):
-                row[name] = json.loads(value)
+                row[name] = orjson.loads(value)
             elif sql in {"BIGINT", "INTEGER"}:
                 row[name] = _whole(value)
         except (TypeError, ValueError) as error:
