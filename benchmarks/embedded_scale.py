@@ -114,10 +114,11 @@ def _bare(files: Sequence[Path]) -> list[tuple[Any, ...]]:
     listed = ", ".join(duck.literal(file) for file in files)
     connection = duckdb.connect()
     try:
-        return connection.execute(
+        rows: list[tuple[Any, ...]] = connection.execute(
             "SELECT path, sum(sent), sum(received), sum(rtt_within_limit)"
             f" FROM read_parquet([{listed}]) GROUP BY path"
         ).fetchall()
+        return rows
     finally:
         connection.close()
 

@@ -6,11 +6,15 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +139,37 @@ def hosts(need: Callable[..., None]) -> Iterator[Hosts]:
             subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
 
 
-def _servers() -> Any:
-    """tests/influx_servers.py, which is no package and no test."""
-    place = Path(__file__).with_name("influx_servers.py")
-    spec = importlib.util.spec_from_file_location("influx_servers", place)
+@pytest.fixture(scope="session")
+def killed_at_random() -> Callable[..., int]:
+    """`killed_at_random(chance, (0.0, 1.5), script, *words)`: run a script that prints ascending
+    numbers, kill it so many seconds after the first, return the last number that it printed."""
+
+    def run(
+        chance: random.Random, seconds: tuple[float, float], *words: str, group: bool = False
+    ) -> int:
+        """`group`: with its children, otherwise they go on."""
+        with subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            last = int(process.stdout.readline())  # it lives
+            kill = partial(os.killpg, process.pid, signal.SIGKILL) if group else process.kill
+            killer = threading.Timer(chance.uniform(*seconds), kill)
+            killer.start()
+            for line in process.stdout:
+                if line.endswith("\n"):
+                    last = int(line)
+            killer.join()
+        assert process.returncode == -signal.SIGKILL
+        return last
+
+    return run
+
+
+def _beside(name: str) -> Any:
+    """A file beside this one that is no package and no test."""
+    place = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, place)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -151,13 +182,19 @@ def _servers() -> Any:
 def influx(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     """A real influxd behind a proxy that speaks the v2 write path (tests/influx_servers.py)."""
     need("influxd")
-    with _servers().influx(tmp_path / "influxd") as server:
+    with _beside("influx_servers").influx(tmp_path / "influxd") as server:
         yield server
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Any:
+    """An authority and what it signs (tests/certificates.py)."""
+    return _beside("certificates").Certificates(tmp_path)
 
 
 @pytest.fixture
 def victoria(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     """A real victoria-metrics (tests/influx_servers.py)."""
     need("victoria-metrics")
-    with _servers().victoria(tmp_path / "victoria") as server:
+    with _beside("influx_servers").victoria(tmp_path / "victoria") as server:
         yield server

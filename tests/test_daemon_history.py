@@ -271,14 +271,7 @@ def test_without_any_roll_up_the_trains_alone_tell(tmp_path: Path) -> None:
     assert [one.trains for one in found] == [15, 5]
 
 
-PROGRAM = """
-import typer
-from agent.daemon.commands import register
-from analysis.catalogue_rows import load_catalogue
-app = typer.Typer(pretty_exceptions_enable=False)
-register(app, load_catalogue)
-app()
-"""
+PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
 CONFIGURATION = """
 [agent]
 name = "here"
@@ -294,7 +287,7 @@ services = [{ id = "ip-base", level = "L3", window = "normal" }]
 
 def status(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-P", "-c", PROGRAM, "status", *words],
+        [PASPROBE, "status", *words],
         cwd=folder, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip

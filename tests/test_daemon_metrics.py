@@ -55,7 +55,8 @@ STATE: dict[str, Any] = {
     },
     "influxdb": {
         "url": "https://i.example", "bucket": "b", "depth": 4000, "oldest_ns": NOW - 86_400 * 10**9,
-        "rate": 12.5, "last_error": '503: "busy"\nlater', "last_success_ns": NOW - 100 * 10**9,
+        "rate": 12.5, "accepted": 4321, "last_error": '503: "busy"\nlater',
+        "last_success_ns": NOW - 100 * 10**9,
         "dead_letters": 2, "replaying": 3000,
     },
     "evidence_skipped": 0,
@@ -113,7 +114,7 @@ def test_the_agent_says_of_itself_what_its_state_says() -> None:
         ("sink_oldest_record_age_seconds", {"sink": "embedded"}, 600),
         ("sink_depth_records", {"sink": "influxdb"}, 4000),
         ("sink_oldest_record_age_seconds", {"sink": "influxdb"}, 86_400),
-        ("sink_accepted_records_per_second", {"sink": "influxdb"}, 12.5),
+        ("sink_accepted_records_total", {"sink": "influxdb"}, 4321),
         ("sink_dead_letter_records", {"sink": "influxdb"}, 2),
         ("sink_replaying_records", {"sink": "influxdb"}, 3000),
         ("sink_last_success_timestamp_seconds", {"sink": "influxdb"}, 1_699_999_900),
@@ -242,14 +243,7 @@ def test_an_agent_that_nobody_scrapes_does_not_carry_the_library() -> None:
     assert subprocess.run([sys.executable, "-P", "-c", program], check=False).returncode == 0
 
 
-PROGRAM = """
-import typer
-from agent.daemon.commands import register
-from analysis.catalogue_rows import load_catalogue
-app = typer.Typer(pretty_exceptions_enable=False)
-register(app, load_catalogue)
-app()
-"""
+PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
 CONFIGURATION = """
 [agent]
 name = "here"
@@ -285,9 +279,7 @@ def test_a_running_agent_is_scraped_and_an_address_that_is_taken_stops_no_measur
         (tmp_path / "pasprobe.toml").write_text(CONFIGURATION.format(port=port))
         log = tmp_path / "log"
         with log.open("w") as stderr:
-            agent = subprocess.Popen(
-                [sys.executable, "-P", "-c", PROGRAM, "run"], cwd=tmp_path, stderr=stderr
-            )
+            agent = subprocess.Popen([PASPROBE, "run"], cwd=tmp_path, stderr=stderr)
         try:
             waited(lambda: "metrics-not-served" in log.read_text())
             waited(lambda: measured(tmp_path / "data") >= 3)

@@ -22,14 +22,7 @@ from agent.daemon.state import read_state, running_pid
 from timeseries.reader import EmbeddedReader
 from timeseries.records import TrainRecord
 
-PROGRAM = """
-import typer
-from agent.daemon.commands import register
-from analysis.catalogue_rows import load_catalogue
-app = typer.Typer(pretty_exceptions_enable=False)
-register(app, load_catalogue)
-app()
-"""
+PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
 
 HEAD = """
 [agent]
@@ -85,7 +78,7 @@ class Agents:
 
     def command(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-c", PROGRAM, *words],
+            [PASPROBE, *words],
             cwd=self.folder, env={**os.environ, **environ},
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
@@ -93,7 +86,7 @@ class Agents:
     def start(self, **environ: str) -> subprocess.Popen[str]:
         log = (self.folder / "log").open("a")
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM, "run"],
+            [PASPROBE, "run"],
             cwd=self.folder, env={**os.environ, **environ}, stderr=log, text=True,
         )  # fmt: skip
         log.close()
@@ -415,7 +408,7 @@ def test_a_host_without_paths_has_nothing_to_run(agents: Agents) -> None:
 def test_log_lines_are_json_where_asked_for(agents: Agents) -> None:
     agents.configure(path("a"))
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", PROGRAM, "run", "--log-json"],
+        [PASPROBE, "run", "--log-json"],
         cwd=agents.folder, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     agents.processes.append(process)

@@ -1,8 +1,7 @@
 """The forwarder against real servers: whatever they answer, nothing is lost and nothing is twice.
 
 The server and the network are real; the forwarder's clock jumps over its pauses. What is there is
-counted at the server, by identity. Run as a script, this file is an agent that spools and forwards
-until it is killed; it prints the number of each train whose append returned.
+counted at the server, by identity.
 """
 
 from __future__ import annotations
@@ -10,16 +9,12 @@ from __future__ import annotations
 import email.utils
 import itertools
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -505,77 +500,9 @@ def test_an_http_proxy_is_used_where_one_is_configured(
     assert influx.identities("trains") == identities(some)
 
 
-class Certificates:
-    """An authority of our own and what it signs, as PEM files."""
-
-    def __init__(self, folder: Path) -> None:
-        from cryptography import x509
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import NameOID
-
-        self.folder = folder
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of the tests")])
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.authority, _ = self.signed("authority", authority=True)
-
-    def signed(
-        self, name: str, *, authority: bool = False, days: tuple[int, int] = (-2, 30)
-    ) -> tuple[Path, Path]:
-        """(certificate, key) for 127.0.0.1, valid from and until so many days from now."""
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import NameOID
-
-        key = self.key if authority else ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        identifier = x509.SubjectKeyIdentifier.from_public_key
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(self.name if authority else subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(datetime.now(UTC) + timedelta(days=days[0]))
-            .not_valid_after(datetime.now(UTC) + timedelta(days=days[1]))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(identifier(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
-            )
-            .add_extension(
-                x509.KeyUsage(
-                    digital_signature=not authority, key_cert_sign=authority, crl_sign=authority,
-                    content_commitment=False, key_encipherment=False, data_encipherment=False,
-                    key_agreement=False, encipher_only=False, decipher_only=False,
-                ),
-                critical=True,
-            )
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False
-            )
-            .sign(self.key, hashes.SHA256())
-        )  # fmt: skip
-        paths = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        paths[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return paths
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
 def test_tls_is_checked_unless_one_says_otherwise(
     influx: Any, spool: Spool, driven: Callable[..., Drive], target: InfluxTarget,
-    certificates: Certificates,
+    certificates: Any,
 ) -> None:  # fmt: skip
     some = trains(range(30))
     with influx.over_tls(*certificates.signed("server")) as url:
@@ -594,7 +521,7 @@ def test_tls_is_checked_unless_one_says_otherwise(
 
 def test_an_expired_certificate_is_named(
     influx: Any, spool: Spool, driven: Callable[..., Drive], target: InfluxTarget,
-    certificates: Certificates,
+    certificates: Any,
 ) -> None:  # fmt: skip
     spool.append(trains(range(10)))
     with influx.over_tls(*certificates.signed("old", days=(-30, -1))) as url:
@@ -609,7 +536,7 @@ def test_an_expired_certificate_is_named(
 
 def test_a_client_certificate_is_shown_where_one_is_configured(
     influx: Any, spool: Spool, driven: Callable[..., Drive], target: InfluxTarget,
-    certificates: Certificates,
+    certificates: Any,
 ) -> None:  # fmt: skip
     spool.append(trains(range(10)))
     server, (mine, my_key) = certificates.signed("server"), certificates.signed("client")
@@ -624,7 +551,7 @@ def test_a_client_certificate_is_shown_where_one_is_configured(
 
 def test_a_file_that_is_missing_is_named_and_nothing_is_lost(
     influx: Any, spool: Spool, driven: Callable[..., Drive], target: InfluxTarget,
-    certificates: Certificates, tmp_path: Path,
+    certificates: Any, tmp_path: Path,
 ) -> None:  # fmt: skip
     spool.append(trains(range(10)))
     with influx.over_tls(*certificates.signed("server")) as url:
@@ -654,74 +581,3 @@ def test_victoria_metrics_takes_the_v2_write_path_as_it_is(victoria: Any, spool:
     assert found == expected
     (one,) = series
     assert (one["metric"]["agent"], one["metric"]["path"]) == ("roma", "p")
-
-
-def agent(folder: Path, target: InfluxTarget, first: int, seed: int) -> None:
-    """Append and forward trains `first`, `first` + 1, ... until killed."""
-    chance = random.Random(seed)
-    with Spool(folder / "spool.sqlite") as spool:
-        drive = Drive(spool, target)
-        number = first
-        while True:
-            batch = range(number, number + chance.randint(1, 60))
-            spool.append(trains(batch))
-            number = batch.stop
-            print(number - 1, flush=True)
-            drive.now_s += 10.0  # nothing lingers
-            drive.step()
-
-
-def run_and_kill(folder: Path, target: InfluxTarget, first: int, chance: random.Random) -> int:
-    """Run the agent, kill it at a random moment, return the last number that it acknowledged."""
-    command = [
-        sys.executable, __file__, str(folder), target.url, target.bucket, target.token or "",
-        str(first), str(chance.randrange(2**32)),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    last = int(process.stdout.readline())  # it lives
-    killer = threading.Timer(chance.uniform(0.0, 1.0), process.kill)
-    killer.start()
-    for line in process.stdout:
-        if line.endswith("\n"):
-            last = int(line)
-    killer.join()
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
-    return last
-
-
-@pytest.mark.soak
-def test_an_agent_that_is_killed_while_it_forwards_loses_nothing_and_sends_nothing_twice(
-    influx: Any, target: InfluxTarget, tmp_path: Path, soak: bool
-) -> None:
-    chance = random.Random(20_261_123)
-    folder = tmp_path / "data"
-    folder.mkdir()
-    last = -1
-    for turn in range(100 if soak else 10):
-        if turn % 3 == 1:
-            influx.cut_after(2)
-        last = run_and_kill(folder, target, last + 1, chance)
-        influx.faults.clear()
-        with Spool(folder / "spool.sqlite") as spool:
-            # What was committed, though it was killed before it could say so.
-            waiting = [one.record.start_ns for one in spool.read(0, 100_000)]
-            last = max([last, *((start - T0) // MINUTE_NS for start in waiting)])
-        there = influx.identities("trains")
-        last = max([last, *((start - T0) // MINUTE_NS for _, _, start in there)])
-    with Spool(folder / "spool.sqlite") as spool:
-        assert (spool.set_aside, spool.dropped) == (0, {})
-        drive = Drive(spool, target)
-        drive.until_all_sent()
-        drive.writer.close()
-    assert influx.identities("trains") == identities(trains(range(last + 1)))
-
-
-if __name__ == "__main__":
-    agent(
-        Path(sys.argv[1]),
-        InfluxTarget(sys.argv[2], sys.argv[3], token=sys.argv[4]),
-        int(sys.argv[5]),
-        int(sys.argv[6]),
-    )

@@ -8,11 +8,10 @@ its append returned, while a thread forwards what is in the spool.
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,32 +73,6 @@ def agent(folder: Path, target: InfluxTarget, first: int, seed: int) -> None:
                 store.roll_up(LATER)
 
 
-def run_and_kill(folder: Path, server: Any, first: int, chance: random.Random) -> int:
-    """Run the agent, kill it at a random moment, return the last number that it acknowledged."""
-    words = [server.url, server.database, server.token, str(first), str(chance.randrange(2**32))]
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(folder), *words], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()  # it lives
-    assert line
-    last = int(line)
-
-    def kill() -> None:
-        time.sleep(chance.uniform(0.3, 2.0))
-        process.kill()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    for line in process.stdout:
-        if line.endswith("\n"):
-            last = int(line)
-    killer.join()
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
-    return last
-
-
 def highest_in(reader: EmbeddedReader, last: int) -> int:
     """All up to `last` are there once; returns the highest number that is there."""
     trains = [train.start_ns for train in reader.trains()]
@@ -112,13 +85,17 @@ def highest_in(reader: EmbeddedReader, last: int) -> int:
 
 @pytest.mark.soak
 def test_the_server_has_every_record_once_after_kill_9(
-    tmp_path: Path, influx: Any, soak: bool
+    tmp_path: Path, influx: Any, killed_at_random: Callable[..., int], soak: bool
 ) -> None:
     chance = random.Random(20_261_123)
     folder = tmp_path / "data"
     last = -1
-    for _ in range(100 if soak else 10):
-        last = run_and_kill(folder, influx, last + 1, chance)
+    for turn in range(100 if soak else 10):
+        if turn % 3 == 1:
+            influx.cut_after(2)
+        words = [influx.url, influx.database, influx.token, last + 1, chance.randrange(2**32)]
+        last = killed_at_random(chance, (0.3, 2.0), __file__, str(folder), *map(str, words))
+        influx.faults.clear()
         last = highest_in(EmbeddedReader(folder, threads=1), last)
 
     target = InfluxTarget(influx.url, influx.database, token=influx.token)

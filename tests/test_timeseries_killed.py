@@ -6,14 +6,10 @@ its append returned, and flushes, rolls up and merges at random in between.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
 import sys
-import threading
-import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,38 +64,6 @@ def agent(folder: Path, first: int, seed: int) -> None:
                 store.roll_up(LATER)
 
 
-def run_and_kill(folder: Path, first: int, chance: random.Random, whole_group: bool) -> int:
-    """Run the agent, kill it at a random moment, return the last number that it acknowledged."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(folder), str(first), str(chance.randrange(2**32))],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    last = first - 1
-    line = process.stdout.readline()  # it lives
-    assert line
-    last = int(line)
-
-    def kill() -> None:
-        time.sleep(chance.uniform(0.0, 1.6))
-        if whole_group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:  # the writer goes on and ends when it likes, perhaps after its successor began
-            process.kill()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    for line in process.stdout:
-        if line.endswith("\n"):
-            last = int(line)
-    killer.join()
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
-    return last
-
-
 def check_everything(reader: EmbeddedReader, last: int) -> int:
     """All up to `last` are there once; returns the highest number that is there."""
     trains = [t.start_ns for t in reader.trains()]
@@ -117,13 +81,16 @@ def check_everything(reader: EmbeddedReader, last: int) -> int:
 
 @pytest.mark.soak
 def test_every_acknowledged_record_is_there_exactly_once_after_kill_9(
-    tmp_path: Path, soak: bool
+    tmp_path: Path, killed_at_random: Callable[..., int], soak: bool
 ) -> None:
     chance = random.Random(20_261_122)
     folder = tmp_path / "data"
     last = -1
     for turn in range(50 if soak else 5):
-        last = run_and_kill(folder, last + 1, chance, whole_group=turn % 2 == 0)
+        words = [__file__, str(folder), str(last + 1), str(chance.randrange(2**32))]
+        # Every other time the writer goes on and ends when it likes, perhaps after its successor
+        # began.
+        last = killed_at_random(chance, (0.0, 1.6), *words, group=turn % 2 == 0)
         last = check_everything(EmbeddedReader(folder, threads=1), last)
 
     with Spool(folder / "spool.sqlite") as spool:

@@ -54,6 +54,8 @@ class ForwarderState:
     """Start of the oldest of them, UTC."""
     rate: float
     """Records a second that were accepted in the last minute."""
+    accepted: int
+    """Records that were accepted since this forwarder began; one sent twice counts twice."""
     last_error: str
     """Empty when the last answer was good."""
     last_success_ns: int | None
@@ -111,6 +113,7 @@ class Forwarder:
         self._replay_not_before = 0.0
         self._lingering_since: float | None = None
         self._accepted: deque[tuple[float, int]] = deque()
+        self._accepted_total = 0
         self._last_error = ""
         self._last_success_ns: int | None = None
         self._sender = ThreadPoolExecutor(1, "forwarder-send")
@@ -146,6 +149,7 @@ class Forwarder:
             depth=new + backlog,
             oldest_ns=forwarding.oldest_ns(self._spool, self._sink),
             rate=sum(n for at, n in list(self._accepted) if at >= since) / _RATE_WINDOW_S,
+            accepted=self._accepted_total,
             last_error=self._last_error,
             last_success_ns=self._last_success_ns,
             dead_letters=forwarding.count_dead_letters(self._spool, self._sink),
@@ -278,6 +282,7 @@ class Forwarder:
         self._last_error = ""
         self._last_success_ns = self._utc_ns()
         self._backoff_s = 0.0
+        self._accepted_total += count
         self._accepted.append((now, count))
         while self._accepted and self._accepted[0][0] < now - _RATE_WINDOW_S:
             self._accepted.popleft()

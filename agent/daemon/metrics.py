@@ -74,7 +74,7 @@ _REFLECTOR = (
 _SINK = (
     ("depth_records", "depth", "Records in the spool that the sink does not have yet."),
     ("replaying_records", "replaying", "Records of a backlog that are still to be replayed."),
-    ("accepted_records_per_second", "rate", "What the sink took in the last minute."),
+    ("accepted_records_total", "accepted", "Records that the sink took."),
     ("dead_letter_records", "dead_letters", "Records that it refused and that are set aside."),
     ("last_success_timestamp_seconds", "last_success_ns", "When it last took records, Unix time."),
 )
