@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from inventory.secrets import Secret
 from inventory.table import Table
-from inventory.values import Host, Identifier, Instant, Text, Whole
+from inventory.values import (
+    DurationNs,
+    Host,
+    Identifier,
+    Instant,
+    Text,
+    Whole,
+    between,
+    refuse,
+)
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -20,10 +29,40 @@ class Snmp(Table):
     community: Secret | None = None
     user: Text | None = None
     auth: Secret | None = None
-    auth_protocol: Literal["md5", "sha", "sha256", "sha512"] = "sha"
+    auth_protocol: Literal["md5", "sha", "sha224", "sha256", "sha384", "sha512"] = "sha"
     priv: Secret | None = None
-    priv_protocol: Literal["des", "aes", "aes256"] = "aes"
+    priv_protocol: Literal["des", "aes", "aes192", "aes256", "aes192-cisco", "aes256-cisco"] = "aes"
+    """Long keys from short digests: the way of net-snmp, or (`-cisco`) that of Cisco's devices."""
+    context: Text | None = None
     port: Annotated[Whole, Field(ge=1, le=65_535)] = 161
+    timeout_ns: Annotated[DurationNs, between("100ms", "1m")] = Field(
+        default=2_000_000_000, validation_alias="timeout"
+    )
+    """How long one request is waited for."""
+    retries: Annotated[Whole, Field(ge=0, le=10)] = 1
+    every_ns: Annotated[DurationNs, between("1s", "24h")] = Field(
+        default=60_000_000_000, validation_alias="every"
+    )
+    """How often the device is polled."""
+
+    @model_validator(mode="after")
+    def _has_what_its_version_needs(self) -> Snmp:
+        if self.version == "3":
+            if self.user is None:
+                raise refuse("version 3 needs a user", "write user = ..., or another version")
+            if self.community is not None:
+                raise refuse("version 3 knows no community", "leave it out")
+            if self.priv is not None and self.auth is None:
+                raise refuse("a privacy key needs an authentication key", "write auth = ... too")
+        else:
+            if self.community is None:
+                raise refuse(f"version {self.version} needs a community", "write community = ...")
+            if not (self.user is self.auth is self.priv is self.context is None):
+                raise refuse(
+                    f"user, auth, priv and context are not known to version {self.version}",
+                    'leave them out, or write version = "3"',
+                )
+        return self
 
 
 class Login(Table):
