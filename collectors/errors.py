@@ -23,15 +23,15 @@ class SnmpError(Exception):
         self.remedy = remedy
 
 
-class Silent(SnmpError):
+class SilentError(SnmpError):
     """No answer within the time-out, the retries included; nothing else is known."""
 
 
-class Unreachable(SnmpError):
+class UnreachableError(SnmpError):
     """The network said so at once: the name has no address, the port is closed, there is no way."""
 
 
-class WrongCredentials(SnmpError):
+class WrongCredentialsError(SnmpError):
     """The device speaks SNMP and refuses us; `part` says which of the credentials it refuses."""
 
     def __init__(self, place: str, part: Part, message: str, remedy: str) -> None:
@@ -39,11 +39,11 @@ class WrongCredentials(SnmpError):
         self.part = part
 
 
-class Malformed(SnmpError):
+class MalformedError(SnmpError):
     """Datagrams came that are no answer to what was asked, and no right one within the time-out."""
 
 
-class Refused(SnmpError):
+class RefusedError(SnmpError):
     """The device answered with an error status (RFC 3416, section 3) that asking anew cannot help.
 
     Its view forbids the object, or its agent failed over it (genErr).
@@ -55,5 +55,5 @@ class Refused(SnmpError):
         """The name of the error status, such as `authorizationError`."""
 
 
-class Unsupported(SnmpError):
+class UnsupportedError(SnmpError):
     """The client in use cannot ask in this way; the text names the one that can."""

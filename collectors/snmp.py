@@ -167,7 +167,7 @@ class Client(Protocol):
     def session(self, target: Target) -> Session:
         """A session with a device; nothing is sent yet.
 
-        Raises `collectors.errors.Unsupported` where the library cannot ask in this way.
+        Raises `collectors.errors.UnsupportedError` where the library cannot ask in this way.
         """
         ...
 

@@ -57,7 +57,7 @@ class Snmp(Table):
         else:
             if self.community is None:
                 raise refuse(f"version {self.version} needs a community", "write community = ...")
-            if not (self.user is self.auth is self.priv is self.context is None):
+            if any(key is not None for key in (self.user, self.auth, self.priv, self.context)):
                 raise refuse(
                     f"user, auth, priv and context are not known to version {self.version}",
                     'leave them out, or write version = "3"',
