@@ -20,6 +20,9 @@ from timeseries.errors import DamagedRecordError, SchemaError, StoreError
 from timeseries.records import (
     SCHEMA_VERSION,
     DelayFigures,
+    DeviceEventRecord,
+    DeviceRollupRecord,
+    DeviceSampleRecord,
     PlanRecord,
     Record,
     RollupRecord,
@@ -34,8 +37,24 @@ KINDS: dict[str, type[Record]] = {
     "samples": SampleRecord,
     "plans": PlanRecord,
     "rollups": RollupRecord,
+    "device_samples": DeviceSampleRecord,
+    "device_rollups": DeviceRollupRecord,
+    "device_events": DeviceEventRecord,
 }
 """The name of each kind of record (a folder of the store) and its class."""
+
+_FIGURE = ("start_ns", "agent", "device", "figure", "instance")
+IDENTITY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("trains", "samples", "plans", "rollups"), ("start_ns", "agent", "path")),
+    **dict.fromkeys(("device_samples", "device_rollups"), _FIGURE),
+    "device_events": ("start_ns", "agent", "device", "kind", "instance"),
+}
+"""The columns that tell two records of a kind apart, in the order in which records are read."""
+
+SUBJECT: dict[str, str] = {
+    kind: "device" if "device" in identity else "path" for kind, identity in IDENTITY.items()
+}
+"""The column that says what was measured: records are asked for by it."""
 
 _KIND_OF: dict[type[Record], str] = {cls: kind for kind, cls in KINDS.items()}
 
@@ -157,6 +176,17 @@ def kind_of(record: Record) -> str:
         raise SchemaError(
             f"a {type(record).__name__} is no record of timeseries.records and cannot be kept"
         ) from None
+
+
+def subject_of(record: Record) -> str:
+    """What was measured: the path's or the device's id. `SchemaError` as in `kind_of`."""
+    subject: str = getattr(record, SUBJECT[kind_of(record)])
+    return subject
+
+
+def identity_of(record: Record) -> tuple[object, ...]:
+    """What tells the record from others of its kind, in the order of `IDENTITY`."""
+    return tuple([getattr(record, name) for name in IDENTITY[kind_of(record)]])
 
 
 def flatten(record: Record) -> Row:

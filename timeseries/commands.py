@@ -20,6 +20,9 @@ class Kind(StrEnum):
     ROLLUPS = "rollups"
     SAMPLES = "samples"
     PLANS = "plans"
+    DEVICE_SAMPLES = "device_samples"
+    DEVICE_ROLLUPS = "device_rollups"
+    DEVICE_EVENTS = "device_events"
 
 
 class Form(StrEnum):
@@ -47,7 +50,7 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
         ] = None,
         path: Annotated[
             list[str] | None,
-            typer.Option("--path", help="Path id or pattern (roma-*); repeatable. Default: all."),
+            typer.Option("--path", help="Path or device, id or pattern (roma-*); repeatable."),
         ] = None,
         begin: Annotated[
             str | None,
@@ -79,7 +82,7 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
             bool, typer.Option("--json", help="Say as JSON what was written, or found.")
         ] = False,
     ) -> None:
-        """Write trains, roll-ups, samples or plans to one CSV or Parquet file.
+        """Write trains, roll-ups, samples, plans or records of devices to a CSV or Parquet file.
 
         Works while the agent runs, and includes what it measured a moment ago. The columns are
         those of docs/schema.md. Exit status 1: there are no such records, nothing was written.
@@ -151,7 +154,8 @@ def register(app: typer.Typer, data_dir: Callable[[Path | None], Path]) -> None:
             }
             typer.echo(json.dumps(said))
         elif done.records and output != "-":
-            typer.echo(f"{output}: {done.records} {kind.value} of {done.paths} paths")
+            whose = "devices" if kind.value.startswith("device") else "paths"
+            typer.echo(f"{output}: {done.records} {kind.value} of {done.paths} {whose}")
         if not done.records:
             typer.echo(f"no {kind.value} in this time: nothing was written", err=True)
             raise typer.Exit(1)

@@ -135,9 +135,9 @@ class EmbeddedStore:
         """
         total = 0
         while due := self._spool.due(now_ns - grace_ns, _ROLLUPS_AT_ONCE, EMBEDDED):
-            pairs = [[item.path, item.quarter_ns, item.spooled] for item in due]
-            result = self._work({"job": "rollup", "due": pairs})
-            rollups = [decode("rollups", payload) for payload in result["payloads"]]
+            items = [[item.path, item.quarter_ns, item.spooled, item.kind] for item in due]
+            result = self._work({"job": "rollup", "due": items})
+            rollups = [decode(kind, payload) for kind, payload in result["payloads"]]
             self._spool.append(rollups, settled=due)
             total += len(rollups)
         return total

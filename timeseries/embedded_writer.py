@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
@@ -23,9 +23,16 @@ from typing import Any
 
 from timeseries import duck, store_files
 from timeseries.codec import KINDS, decode, encode, load_row
+from timeseries.device_rollup import device_rollups
 from timeseries.errors import DamagedRecordError, DiskFullError, StoreError
 from timeseries.reader import EmbeddedReader
-from timeseries.records import PlanRecord, RollupRecord, TrainRecord
+from timeseries.records import (
+    DeviceRollupRecord,
+    DeviceSampleRecord,
+    PlanRecord,
+    RollupRecord,
+    TrainRecord,
+)
 from timeseries.retention import Retention
 from timeseries.rollup import QUARTER_NS, rollup
 from timeseries.seal_manifest import sealed_days
@@ -208,29 +215,34 @@ def _incomplete_days(tail: Tail) -> set[str]:
     return {store_files.day_of(day * DAY_NS) for (day,) in found}
 
 
-def roll_up(data_dir: Path, due: list[tuple[str, int, bool]]) -> dict[str, Any]:
-    """Roll-ups (as the spool's payloads) of these (path, quarter, spooled), from store and spool.
+def roll_up(data_dir: Path, due: list[tuple[str, int, bool, str]]) -> dict[str, Any]:
+    """Roll-ups, as the spool's (kind, payload), of these (path or device, quarter, spooled, kind).
 
     Where all trains of a quarter are still in the spool, DuckDB is not needed: that is the case
     as long as the agent rolls up before it flushes, and takes a tenth of the memory.
     """
-    payloads: list[str] = []
+    payloads: list[tuple[str, str]] = []
     damaged = 0
     with _alone(data_dir / STORE_NAME):
-        for (quarter_ns, spooled), group in groupby(
-            sorted(due, key=lambda item: (item[1], item[2], item[0])), lambda item: item[1:]
+        for (quarter_ns, spooled, kind), group in groupby(
+            sorted(due, key=lambda item: (item[1], item[2], item[3], item[0])),
+            lambda item: item[1:],
         ):
-            paths = [path for path, _, _ in group]
-            if spooled:
-                rolled = _from_spool(data_dir, set(paths), quarter_ns)
+            names = [name for name, *_ in group]
+            rolled: Sequence[RollupRecord | DeviceRollupRecord]
+            if spooled and kind == "rollups":
+                rolled = _from_spool(data_dir, set(names), quarter_ns)
+            elif spooled:
+                rolled = _devices_from_spool(data_dir, set(names), quarter_ns)
             else:
                 reader = EmbeddedReader(data_dir, threads=1, memory=MEMORY)
-                rolled = _from_store(reader, paths, quarter_ns)
+                from_store = _from_store if kind == "rollups" else _devices_from_store
+                rolled = from_store(reader, names, quarter_ns)
                 for file in reader.damaged:
                     if file.suffix == ".parquet":  # the spool's rows are the flush's business
                         store_files.set_aside(file)
                         damaged += 1
-            payloads += [encode(record)[1] for record in rolled]
+            payloads += map(encode, rolled)
     return {"payloads": payloads, "damaged": damaged}
 
 
@@ -293,6 +305,31 @@ def _from_store(reader: EmbeddedReader, paths: list[str], quarter_ns: int) -> li
     return rolled
 
 
+def _devices_from_spool(
+    data_dir: Path, devices: set[str], quarter_ns: int
+) -> list[DeviceRollupRecord]:
+    """The same of devices, one device in memory at a time."""
+    rolled = []
+    with open_tail(data_dir / SPOOL_NAME) as tail:
+        found = tail.by_path("device_samples", quarter_ns, quarter_ns + QUARTER_NS)
+        for device, payloads in found:
+            if device in devices:
+                samples = (decode("device_samples", payload) for payload in payloads)
+                mine = [one for one in samples if isinstance(one, DeviceSampleRecord)]
+                rolled += device_rollups(mine, quarter_ns)
+    return rolled
+
+
+def _devices_from_store(
+    reader: EmbeddedReader, devices: list[str], quarter_ns: int
+) -> list[DeviceRollupRecord]:
+    rolled = []
+    for device in devices:
+        samples = reader.device_samples(device, quarter_ns, quarter_ns + QUARTER_NS)
+        rolled += device_rollups(samples, quarter_ns)
+    return rolled
+
+
 def main() -> int:
     """Do the job on standard input."""
     os.nice(10)  # the probe's schedule goes before
@@ -311,7 +348,7 @@ def main() -> int:
             )
             result = asdict(sealed)
         else:
-            result = roll_up(data_dir, [(path, at, spooled) for path, at, spooled in job["due"]])
+            result = roll_up(data_dir, [tuple(item) for item in job["due"]])
     except DiskFullError as error:
         print(error, file=sys.stderr)
         return FAILED_FOR_ROOM

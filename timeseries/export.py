@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from timeseries import duck, store_files
-from timeseries.codec import columns
+from timeseries.codec import IDENTITY, SUBJECT, columns
 from timeseries.errors import StoreError
 from timeseries.reader import EmbeddedReader
 
@@ -27,6 +27,7 @@ class Exported:
 
     records: int
     paths: int
+    """How many paths, or devices, they are of."""
     size: int
     """Octets of the file."""
     damaged: list[str] = field(default_factory=list)
@@ -91,12 +92,13 @@ def write(
     kind, form = wanted.kind, wanted.form
     with reader.query(kind, wanted.paths, wanted.from_ns, wanted.to_ns) as (connection, source):
         count, distinct = connection.execute(
-            f"SELECT count(*), count(DISTINCT path) FROM {source}"
+            f"SELECT count(*), count(DISTINCT {SUBJECT[kind]}) FROM {source}"
         ).fetchone()
         damaged = [str(path) for path in reader.damaged]
         if not count:
             return Exported(0, 0, 0, damaged)
-        query = f"(SELECT {_selected(kind, form)} FROM {source} ORDER BY start_ns, agent, path)"
+        order = ", ".join(IDENTITY[kind])
+        query = f"(SELECT {_selected(kind, form)} FROM {source} ORDER BY {order})"
         try:
             with store_files.written_aside(destination) as aside:
                 options = "FORMAT csv, HEADER" if form == "csv" else duck.ZSTD

@@ -13,11 +13,21 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, cast
 
+from timeseries.codec import SUBJECT, identity_of, subject_of
 from timeseries.errors import StoreError
 from timeseries.influx import InfluxTarget
 from timeseries.line_protocol import record_of
 from timeseries.reader import FOREVER_NS, Paths, PathSummary
-from timeseries.records import PlanRecord, Record, RollupRecord, SampleRecord, TrainRecord
+from timeseries.records import (
+    DeviceEventRecord,
+    DeviceRollupRecord,
+    DeviceSampleRecord,
+    PlanRecord,
+    Record,
+    RollupRecord,
+    SampleRecord,
+    TrainRecord,
+)
 
 PAGE_ROWS = 5_000
 """Records of one answer: it has to fit into memory, and below a server's `max-row-limit`."""
@@ -78,10 +88,31 @@ class InfluxReader:
         """See `Reader`."""
         return cast(Iterator[RollupRecord], self._records("rollups", path, from_ns, to_ns))
 
+    def device_samples(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceSampleRecord]:
+        """See `Reader`."""
+        found = self._records("device_samples", device, from_ns, to_ns)
+        return cast(Iterator[DeviceSampleRecord], found)
+
+    def device_rollups(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceRollupRecord]:
+        """See `Reader`."""
+        found = self._records("device_rollups", device, from_ns, to_ns)
+        return cast(Iterator[DeviceRollupRecord], found)
+
+    def device_events(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceEventRecord]:
+        """See `Reader`."""
+        found = self._records("device_events", device, from_ns, to_ns)
+        return cast(Iterator[DeviceEventRecord], found)
+
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """See `Reader`."""
         newest: dict[tuple[str, str], TrainRecord] = {}
-        where = _where(None, from_ns, FOREVER_NS)
+        where = _where("trains", None, from_ns, FOREVER_NS)
         for record in self._select(
             "trains", f"{where} GROUP BY agent, path ORDER BY time DESC LIMIT 1"
         ):
@@ -100,9 +131,12 @@ class InfluxReader:
 
     def paths(self, kind: str = "trains", from_ns: int = 0, to_ns: int = FOREVER_NS) -> list[str]:
         """See `Reader`."""
-        where = _where(None, from_ns, to_ns)
-        answer = self._query(f'SELECT count("schema") FROM {self._from(kind)}{where} GROUP BY path')
-        return sorted(series["tags"]["path"] for series in answer)
+        name = SUBJECT[kind]
+        where = _where(kind, None, from_ns, to_ns)
+        answer = self._query(
+            f'SELECT count("schema") FROM {self._from(kind)}{where} GROUP BY {name}'
+        )
+        return sorted(series["tags"][name] for series in answer)
 
     def _records(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[Record]:
         wanted = None if path is None or isinstance(path, str) else set(path)
@@ -110,10 +144,10 @@ class InfluxReader:
             path = None
         found = self._pages(kind, path, from_ns, to_ns)
         for _, together in groupby(found, key=lambda record: record.start_ns):
-            previous: tuple[str, str] | None = None
+            previous: tuple[object, ...] | None = None
             for record in sorted(together, key=_newest_revision_first):
-                identity = (record.agent, record.path)
-                if identity != previous and (wanted is None or record.path in wanted):
+                identity = identity_of(record)
+                if identity != previous and (wanted is None or subject_of(record) in wanted):
                     yield record
                 previous = identity
 
@@ -123,7 +157,7 @@ class InfluxReader:
         limit = PAGE_ROWS
         known: list[Record] = []
         while from_ns < to_ns:
-            clauses = f"{_where(path, from_ns, to_ns)} ORDER BY time ASC LIMIT {limit}"
+            clauses = f"{_where(kind, path, from_ns, to_ns)} ORDER BY time ASC LIMIT {limit}"
             page = list(self._select(kind, clauses))
             yield from (record for record in page if record not in known)
             if len(page) < limit:
@@ -192,20 +226,21 @@ def _series(told: Any, where: str) -> list[dict[str, Any]]:
     return found
 
 
-def _where(path: Paths, from_ns: int, to_ns: int) -> str:
+def _where(kind: str, path: Paths, from_ns: int, to_ns: int) -> str:
     where = f" WHERE time >= {from_ns} AND time < {min(to_ns, _MOST_NS)}"
     if path is None:
         return where
     names = [path] if isinstance(path, str) else sorted(path)
+    subject = SUBJECT[kind]
     if not names:
-        return f"{where} AND path = ''"
-    return f"{where} AND ({' OR '.join(f'path = {_quoted(name)}' for name in names)})"
+        return f"{where} AND {subject} = ''"
+    return f"{where} AND ({' OR '.join(f'{subject} = {_quoted(name)}' for name in names)})"
 
 
-def _newest_revision_first(record: Record) -> tuple[str, str, int]:
+def _newest_revision_first(record: Record) -> tuple[tuple[object, ...], int]:
     """A roll-up that was revised after its path was assigned anew is there twice, under both tags;
     the later one has more trains."""
-    return record.agent, record.path, -getattr(record, "trains", 0)
+    return identity_of(record), -getattr(record, "trains", getattr(record, "polls", 0))
 
 
 def _quoted(text: str) -> str:

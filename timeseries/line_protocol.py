@@ -25,6 +25,9 @@ TAGS: dict[str, tuple[str, ...]] = {
     "samples": ("agent", "path"),
     "plans": ("agent", "path", "pas", "service", "peer", "endpoint", "method"),
     "rollups": ("agent", "path", "pas", "service", "peer", "endpoint"),
+    "device_samples": ("agent", "device", "figure", "instance", "unit"),
+    "device_rollups": ("agent", "device", "figure", "instance", "unit"),
+    "device_events": ("agent", "device", "kind", "instance"),
 }
 """The tags of each measurement; none has values without bound."""
 

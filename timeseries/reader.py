@@ -1,8 +1,8 @@
 """Reading records back: the protocol that every store keeps, and the embedded store's reader.
 
 The embedded reader merges Parquet files with the tail that is still in the spool, while the agent
-writes. Each call sees one consistent state. One identity (agent, path, start_ns) appears once, in
-its newest revision. Damaged files are left out, named in `damaged` and logged.
+writes. Each call sees one consistent state. One identity (`codec.IDENTITY`) appears once, in its
+newest revision. Damaged files are left out, named in `damaged` and logged.
 """
 
 from __future__ import annotations
@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from timeseries import duck, store_files
-from timeseries.codec import KINDS, load_row, unflatten
+from timeseries.codec import IDENTITY, KINDS, SUBJECT, load_row, unflatten
 from timeseries.errors import DamagedRecordError, StoreError
-from timeseries.records import PlanRecord, Record, RollupRecord, SampleRecord, TrainRecord
+from timeseries.records import (
+    DeviceEventRecord,
+    DeviceRollupRecord,
+    DeviceSampleRecord,
+    PlanRecord,
+    Record,
+    RollupRecord,
+    SampleRecord,
+    TrainRecord,
+)
 from timeseries.spool_file import SPOOL_NAME
 from timeseries.spool_tail import Tail, open_tail
 from timeseries.store_files import DAY_NS, STORE_NAME
@@ -86,6 +95,21 @@ class Reader(Protocol):
     ) -> Iterator[RollupRecord]:
         """Quarter-hour roll-ups, each in its newest revision."""
 
+    def device_samples(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceSampleRecord]:
+        """What was asked of devices, poll by poll."""
+
+    def device_rollups(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceRollupRecord]:
+        """Its quarter-hour roll-ups, each in its newest revision."""
+
+    def device_events(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceEventRecord]:
+        """States of devices that began or ended."""
+
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """The newest train of each path that has one since `from_ns`."""
 
@@ -93,7 +117,7 @@ class Reader(Protocol):
         """Sums of each path that has trains since `from_ns`."""
 
     def paths(self, kind: str = "trains", from_ns: int = 0, to_ns: int = FOREVER_NS) -> list[str]:
-        """The paths that have records of this kind in the time."""
+        """The paths, or devices, that have records of this kind in the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +171,27 @@ class EmbeddedReader:
         """See `Reader`."""
         return cast(Iterator[RollupRecord], self._records("rollups", path, from_ns, to_ns))
 
+    def device_samples(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceSampleRecord]:
+        """See `Reader`."""
+        found = self._records("device_samples", device, from_ns, to_ns)
+        return cast(Iterator[DeviceSampleRecord], found)
+
+    def device_rollups(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceRollupRecord]:
+        """See `Reader`."""
+        found = self._records("device_rollups", device, from_ns, to_ns)
+        return cast(Iterator[DeviceRollupRecord], found)
+
+    def device_events(
+        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+    ) -> Iterator[DeviceEventRecord]:
+        """See `Reader`."""
+        found = self._records("device_events", device, from_ns, to_ns)
+        return cast(Iterator[DeviceEventRecord], found)
+
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """See `Reader`. Goes back by days until every path with an active plan is found."""
         newest_plan = {(plan.agent, plan.path): plan for plan in self.plans()}
@@ -193,9 +238,10 @@ class EmbeddedReader:
 
     def paths(self, kind: str = "trains", from_ns: int = 0, to_ns: int = FOREVER_NS) -> list[str]:
         """See `Reader`."""
-        sql = "SELECT DISTINCT path FROM {source} ORDER BY path"
+        name = SUBJECT[kind]
+        sql = f"SELECT DISTINCT {name} FROM {{source}} ORDER BY {name}"
         with self._open(kind, from_ns, to_ns) as opened:
-            return [row["path"] for row in self._rows(opened, kind, sql, None, from_ns, to_ns)]
+            return [row[name] for row in self._rows(opened, kind, sql, None, from_ns, to_ns)]
 
     @contextmanager
     def query(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[tuple[Any, str]]:
@@ -208,19 +254,20 @@ class EmbeddedReader:
                     break
             yield (
                 opened.connection,
-                f"(SELECT * FROM {source} QUALIFY row_number() OVER"
-                " (PARTITION BY agent, path, start_ns ORDER BY spool_id DESC) = 1)",
+                f"(SELECT * FROM {source} QUALIFY row_number() OVER (PARTITION BY"
+                f" {', '.join(IDENTITY[kind])} ORDER BY spool_id DESC) = 1)",
             )
 
     def _records(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[Record]:
         if kind not in KINDS:
             raise StoreError(f"there are no records of kind {kind!r}: {', '.join(KINDS)}")
-        sql = "SELECT {columns} FROM {source} ORDER BY start_ns, agent, path, spool_id DESC"
+        names = IDENTITY[kind]
+        sql = f"SELECT {{columns}} FROM {{source}} ORDER BY {', '.join(names)}, spool_id DESC"
         previous: tuple[object, ...] = ()
         with self._open(kind, from_ns, to_ns) as opened:
             for begin, end in self._slices(opened, kind, from_ns, to_ns):
                 for row in self._rows(opened, kind, sql, path, begin, end):
-                    identity = (row["start_ns"], row["agent"], row["path"])
+                    identity = tuple([row[name] for name in names])
                     if identity != previous:
                         yield unflatten(kind, row)
                     previous = identity
@@ -288,7 +335,7 @@ class EmbeddedReader:
         where = f"start_ns >= {from_ns} AND start_ns < {to_ns}"
         if path is not None:
             names = [path] if isinstance(path, str) else sorted(path)
-            where += f" AND path IN ({', '.join(map(duck.literal, names)) or 'NULL'})"
+            where += f" AND {SUBJECT[kind]} IN ({', '.join(map(duck.literal, names)) or 'NULL'})"
         parts = [f"SELECT * FROM tail WHERE {where}"]
         for cursor, files in self._files(opened, kind, from_ns, to_ns):
             if files:

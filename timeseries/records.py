@@ -196,4 +196,90 @@ class RollupRecord:
     schema: int = SCHEMA_VERSION
 
 
-Record = TrainRecord | SampleRecord | PlanRecord | RollupRecord
+@dataclass(frozen=True, slots=True)
+class DeviceSampleRecord:
+    """One figure of one device at one poll: `value` * 10 ** `scale` in `unit`."""
+
+    agent: str
+    device: str
+    figure: str
+    """The field's name in the device profiles (`cpu_1min`, `in_rate`)."""
+    instance: str
+    """Whose figure: an interface, a core, a pool, a peer; empty for the device itself."""
+    start_ns: int
+    """UTC: when the answer came; the end of the time that a rate is over."""
+    value: int | None
+    """None: not defined at this poll, `note` says why."""
+    text: str
+    """What the figure says in words: a state's name, a serial number."""
+    unit: str
+    scale: int = 0
+    """Decimal exponent of the value, so that integers stay exact."""
+    amount: int | None = None
+    """What was counted since the poll before (octets, packets); None: the figure is no counter."""
+    interval_ns: int = 0
+    """The time in which it was counted, by the device's own clock; 0: the figure is no rate."""
+    note: str = ""
+    schema: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRollupRecord:
+    """One figure of one device in one quarter of an hour: the mean is total / count."""
+
+    agent: str
+    device: str
+    figure: str
+    instance: str
+    start_ns: int
+    """UTC, a multiple of 15 minutes."""
+    polls: int
+    """Samples on record, with a value or without."""
+    count: int
+    """Samples with a value (of the unit and scale of the newest)."""
+    total: int
+    """Sum of their values."""
+    minimum: int | None
+    maximum: int | None
+    last: int | None
+    """The newest value."""
+    text: str
+    """The newest sample's."""
+    unit: str
+    scale: int
+    amount: int | None
+    """Sum of the samples' amounts; None: the figure is no counter."""
+    covered_ns: int
+    """Sum of their intervals: amount / covered_ns is the exact mean rate."""
+    schema: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEventRecord:
+    """A state of a device that began or ended, after hysteresis."""
+
+    agent: str
+    device: str
+    kind: str
+    """unreachable, restarted, swapped, failover, tunnel-lost, interface-down, error-rate,
+    environment, unsaved-change, configuration-changed."""
+    instance: str
+    start_ns: int
+    """UTC: the poll that made it certain."""
+    state: Literal["raised", "cleared"]
+    text: str
+    """What was seen, for people."""
+    since_ns: int = 0
+    """UTC: the first poll that showed it; 0 where it is `start_ns`."""
+    schema: int = SCHEMA_VERSION
+
+
+Record = (
+    TrainRecord
+    | SampleRecord
+    | PlanRecord
+    | RollupRecord
+    | DeviceSampleRecord
+    | DeviceRollupRecord
+    | DeviceEventRecord
+)

@@ -24,7 +24,10 @@ must not cost the samples of a year."""
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """For how many days after its own a record is kept; None: for ever, as plans always are."""
+    """For how many days after its own a record is kept; None: for ever, as plans always are.
+
+    What was sampled of devices is kept as samples are, its roll-ups as roll-ups.
+    """
 
     samples_days: int | None = 396
     """13 months: a year can be looked at again when its last report is disputed."""
@@ -43,6 +46,8 @@ class Retention:
         """Days that records of this kind are kept."""
         kept = {
             "samples": self.samples_days,
+            "device_samples": self.samples_days,
+            "device_rollups": self.rollups_days,
             "trains": self.trains_days,
             "rollups": self.rollups_days,
         }

@@ -15,20 +15,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from timeseries import spool_file, spool_room
-from timeseries.codec import decode, encode
+from timeseries.codec import decode, encode, subject_of
 from timeseries.errors import StoreError
-from timeseries.records import PlanRecord, Record, TrainRecord
+from timeseries.records import DeviceSampleRecord, PlanRecord, Record, TrainRecord
 from timeseries.rollup import quarter_of
 from timeseries.spool_file import DamagedFileError, translated
 
 DEFAULT_LIMIT_BYTES = 4 << 30
 _PLANS_KEPT_NS = 2 * 86_400 * 1_000_000_000
 """How far back the spool itself remembers plans, for roll-ups; the store has them all."""
+_DEVICE = "device "
+"""Before a device's id in the table `due`: no id has a space, so it is never taken for a path's."""
 _DELETE_ROWS = 5_000
 """Rows deleted a transaction: an append never waits long behind a big backlog."""
+
+RollupKind = Literal["rollups", "device_rollups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A quarter of a path whose roll-up is to be derived (again)."""
+    """A quarter of a path, or of a device, whose roll-up is to be derived (again)."""
 
     path: str
     quarter_ns: int
@@ -50,6 +54,8 @@ class Due:
     """Spool id of the newest train that asked for it."""
     spooled: bool
     """All its trains are still in the spool: it was never rolled up and nothing was flushed."""
+    kind: RollupKind = "rollups"
+    """Of which kind its roll-ups are; of `device_rollups`, `path` is a device's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ class Spool:
         rows = []
         for record in records:
             kind, payload = encode(record)
-            rows.append((kind, record.path, record.start_ns, payload, record))
+            rows.append((kind, subject_of(record), record.start_ns, payload, record))
         try:
             return self._append(rows, settled)
         except DamagedFileError:
@@ -150,6 +156,7 @@ class Spool:
         with self.transaction("appending records") as connection:
             (last_id,) = connection.execute("SELECT last FROM ids").fetchone()
             due = []
+            devices: dict[tuple[int, str], int] = {}
             for kind, path, start_ns, payload, record in rows:
                 last_id += 1
                 table = "samples" if kind == "samples" else "records"
@@ -160,13 +167,15 @@ class Spool:
                 )
                 if isinstance(record, TrainRecord):
                     due.append((quarter_of(start_ns), path, last_id))
+                elif isinstance(record, DeviceSampleRecord):
+                    devices[quarter_of(start_ns), _DEVICE + path] = last_id
                 elif isinstance(record, PlanRecord):
                     _remember_plan(connection, path, start_ns, payload)
             connection.execute("UPDATE ids SET last = ?", (last_id,))
             connection.executemany(
                 "INSERT INTO due VALUES (?1, ?2, ?3, ?3)"
                 " ON CONFLICT (quarter_ns, path) DO UPDATE SET last_id = excluded.last_id",
-                due,
+                [*due, *((*key, id_) for key, id_ in devices.items())],
             )
             if settled:
                 _settle(connection, settled)
@@ -305,7 +314,7 @@ class Spool:
             (self.cursor(sink), quarter_of(ended_by_ns), limit),
         )
         return [
-            Due(path, quarter_ns, last_id, bool(spooled))
+            _due(path, quarter_ns, last_id, spooled=bool(spooled))
             for path, quarter_ns, last_id, spooled in rows
             if isinstance(path, str) and isinstance(quarter_ns, int) and isinstance(last_id, int)
         ]
@@ -344,7 +353,7 @@ class Spool:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What was given up for want of room: samples, histograms, trains, rollups, unreadable."""
+        """What was given up for want of room: by kind (`spool_room`), and what was unreadable."""
         rows = self.query("reading what was dropped", "SELECT kind, count FROM dropped")
         return {str(kind): count for kind, count in rows if isinstance(count, int)}
 
@@ -354,10 +363,21 @@ class Spool:
         return spool_file.times_set_aside(self.path)
 
 
+def _due(name: str, quarter_ns: int, last_id: int, *, spooled: bool) -> Due:
+    if name.startswith(_DEVICE):
+        device = name.removeprefix(_DEVICE)
+        return Due(device, quarter_ns, last_id, spooled, "device_rollups")
+    return Due(name, quarter_ns, last_id, spooled)
+
+
+def _due_name(item: Due) -> str:
+    return item.path if item.kind == "rollups" else _DEVICE + item.path
+
+
 def _settle(connection: sqlite3.Connection, settled: Sequence[Due]) -> None:
     connection.executemany(
         "DELETE FROM due WHERE quarter_ns = ? AND path = ? AND last_id <= ?",
-        [(item.quarter_ns, item.path, item.last_id) for item in settled],
+        [(item.quarter_ns, _due_name(item), item.last_id) for item in settled],
     )
     connection.execute(
         "UPDATE settled SET newest_quarter_ns = max(newest_quarter_ns, ?)",

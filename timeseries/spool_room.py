@@ -1,7 +1,8 @@
 """What the spool gives up when it nears its size limit, in which order, and that it counts it.
 
-Raw samples go first, then the oldest histograms, then trains, roll-ups last; plans stay, for
-without them nobody could say what is missing. What a sink is writing at the moment is left alone.
+Raw samples go first, then what was sampled of devices, then the oldest histograms, then trains;
+events of devices and roll-ups last. Plans stay, for without them nobody could say what is missing.
+What a sink is writing at the moment is left alone.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ def make_room(connection: sqlite3.Connection, limit_bytes: int) -> None:
     before = dict(connection.execute("SELECT kind, count FROM dropped"))
     steps = (
         ("samples", _delete),
+        ("device_samples", _delete),
         ("histograms", _strip),
         ("trains", _delete),
+        ("device_rollups", _delete),
+        ("device_events", _delete),
         ("rollups", _delete),
     )
     for kind, step in steps:

@@ -26,7 +26,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 FAULTS = ("loss", "delay", "jitter")
 """What `agent.daemon.tally.faults` finds."""
-DROPPED_KINDS = ("samples", "histograms", "trains", "rollups", "unreadable")
+DROPPED_KINDS = (
+    "samples", "histograms", "trains", "rollups",
+    "device_samples", "device_rollups", "device_events", "unreadable",
+)  # fmt: skip
 """What the spool gives up; each is there from the start, also with 0."""
 _PATH = ("path", "pas", "service")
 _WORDS = 200
