@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pyasn1.type import univ
 from pysnmp.entity import config
 from pysnmp.entity.rfc3413 import cmdgen
 from pysnmp.hlapi.v3arch.asyncio.auth import CommunityData, UsmUserData
@@ -20,7 +21,7 @@ from pysnmp.proto.error import StatusInformation
 
 from collectors import silence
 from collectors.engine_id import ask_engine_id
-from collectors.errors import MalformedError, SnmpError, UnsupportedError
+from collectors.errors import SilentError, SnmpError, UnsupportedError
 from collectors.pysnmp_engines import LCD, Engines, Slot
 from collectors.pysnmp_transport import Peer4, Peer6
 from collectors.snmp import SYS_UPTIME, Counts, Target, Value, dotted_ip
@@ -68,9 +69,9 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Value | Absent]], ...] = (
     (rfc1905.EndOfMibView, lambda _: END),
     (rfc1902.Opaque, lambda _: UNUSABLE),
     (rfc1902.IpAddress, lambda value: dotted_ip(_octets(value))),
-    (rfc1902.OctetString, _octets),
-    (rfc1902.ObjectIdentifier, str),
-    (rfc1902.Integer, int),
+    (univ.OctetString, _octets),
+    (univ.ObjectIdentifier, str),
+    (univ.Integer, int),
 )
 _by_type: dict[type, Callable[[Any], Value | Absent]] = {}
 
@@ -212,10 +213,7 @@ class PysnmpSession:
                     raise silence.refused(self.target, answer.status)
             except (EndlessError, IndexError) as error:
                 self.counts.malformed += 1
-                raise MalformedError(
-                    self.target.place, f"a walk that leads nowhere ({error})",
-                    "the device's agent is broken: update its software",
-                ) from None  # fmt: skip
+                raise silence.endless(self.target, str(error)) from None
         self._sizes.update(walk.lengths())
         return walk.result()
 
@@ -235,8 +233,8 @@ class PysnmpSession:
         renewed = False
         while True:
             slot, peer = await self._connected()
+            odd = self._odd(slot, peer)
             for _ in range(self.target.retries + 1):
-                heard = self._heard(slot, peer)
                 try:
                     answer = await self._send(slot, peer, question())
                 except TimeoutError:
@@ -248,15 +246,13 @@ class PysnmpSession:
                     raise _TooBigError
                 self._budget.managed()
                 return answer
-            strange = self._heard(slot, peer) - heard
+            strange = self._odd(slot, peer) - odd
+            self.counts.malformed += strange
             if renewed or not await self._renew(peer):
-                if strange:
-                    self.counts.malformed += strange
-                    raise MalformedError(
-                        self.target.place, "what it sends is no answer to what was asked",
-                        "does another program answer on this port?",
-                    )  # fmt: skip
-                raise await self._why_silent(peer)
+                error = await self._why_silent(peer)
+                if strange and isinstance(error, SilentError):
+                    error = silence.nonsense(self.target)
+                raise error
             renewed = True
 
     async def _renew(self, peer: Peer4 | Peer6) -> bool:
@@ -301,11 +297,11 @@ class PysnmpSession:
             self._slot = self._engines.take(self.target, address)
         return self._slot, self._peer
 
-    def _heard(self, slot: Slot, peer: Peer4 | Peer6) -> int:
+    def _odd(self, slot: Slot, peer: Peer4 | Peer6) -> int:
         domain = peer.TRANSPORT_DOMAIN
         if config.get_transport(slot.engine, domain) is None:
             return 0
-        return slot.transport(peer).heard_from(peer.transport_address)
+        return slot.transport(peer).odd_from(peer.transport_address)
 
     async def _send(self, slot: Slot, peer: Peer4 | Peer6, question: _Question) -> _Answer:
         """One datagram and its answer; TimeoutError without one."""

@@ -16,7 +16,7 @@ from pysnmp.carrier.asyncio.dgram.udp6 import Udp6AsyncioTransport
 from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch.asyncio.transport import Udp6TransportTarget, UdpTransportTarget
 
-from collectors.ber import NotSnmpError, header
+from collectors.ber import VERSION_3, header
 
 KEPT_S = 120.0
 """How long the number of a question is remembered; no time-out is longer than a minute."""
@@ -43,8 +43,9 @@ class _Checked:
         super().__init__(*args, **kwargs)
         self._asked: dict[int, tuple[Peer, float]] = {}
         self._sent = 0
-        self.heard: dict[Peer, int] = {}
-        """Datagrams from peers that were asked, whatever was in them."""
+        self.odd: dict[Peer, int] = {}
+        """Datagrams from peers that were asked which are no answer, or cannot be decoded; below
+        version 3 all of them, for pysnmp does not say which it could decode."""
         self.engine_ids: dict[Peer, bytes] = {}
         """The engine ID in a peer's last answer (version 3)."""
         self.strangers = 0
@@ -58,38 +59,36 @@ class _Checked:
             self._asked = {k: v for k, v in self._asked.items() if now - v[1] < KEPT_S}
         peer = _peer(address)
         self._asked[header(bytes(message)).ident] = peer, now
-        self.heard.setdefault(peer, 0)
+        self.odd.setdefault(peer, 0)
         super().send_message(message, address)  # type: ignore[misc]
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         """Drop what is no answer, hand on what is one."""
         peer = _peer(address)
-        if peer not in self.heard:
+        if peer not in self.odd:
             self.strangers += 1
             return
-        self.heard[peer] += 1
         try:
             head = header(data)
-        except NotSnmpError:
-            return
-        asked = self._asked.get(head.ident)
-        if asked is None or asked[0] != peer:
-            return
-        if head.engine_id:
-            self.engine_ids[peer] = head.engine_id
-        try:
+            asked = self._asked.get(head.ident)
+            if asked is None or asked[0] != peer:
+                self.odd[peer] += 1
+                return
+            self.odd[peer] += head.version != VERSION_3
+            if head.engine_id:
+                self.engine_ids[peer] = head.engine_id
             self._callback_function(self, address, data)
-        except _BAD_CONTENTS:
-            return  # it counts as heard: the request ends as malformed
+        except _BAD_CONTENTS:  # NotSnmpError too
+            self.odd[peer] += 1
 
     def forget(self, address: Any) -> None:
         """The peer is asked no more."""
-        self.heard.pop(_peer(address), None)
+        self.odd.pop(_peer(address), None)
         self.engine_ids.pop(_peer(address), None)
 
-    def heard_from(self, address: Any) -> int:
-        """How many datagrams came from a peer so far."""
-        return self.heard.get(_peer(address), 0)
+    def odd_from(self, address: Any) -> int:
+        """How many odd datagrams came from a peer so far."""
+        return self.odd.get(_peer(address), 0)
 
     def engine_id_of(self, address: Any) -> bytes | None:
         """The engine ID in a peer's last answer."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from collectors.engine_id import ask_engine_id
 from collectors.errors import (
+    MalformedError,
     RefusedError,
     SilentError,
     SnmpError,
@@ -72,6 +73,22 @@ def silent(target: Target) -> SilentError:
     return SilentError(
         target.place, f"no answer within {target.timeout_s:g} s, asked {asked}",
         f"is it up and reachable, does it allow SNMP from this host, is the {what} right?",
+    )  # fmt: skip
+
+
+def nonsense(target: Target) -> MalformedError:
+    """Datagrams came, but none of them answers."""
+    return MalformedError(
+        target.place, "what it sends is no answer to what was asked",
+        "does another program answer on this port?",
+    )  # fmt: skip
+
+
+def endless(target: Target, what: str) -> MalformedError:
+    """A walk that would not end."""
+    return MalformedError(
+        target.place, f"a walk that leads nowhere ({what})",
+        "the device's agent is broken: update its software",
     )  # fmt: skip
 
 
