@@ -57,3 +57,7 @@ class RefusedError(SnmpError):
 
 class UnsupportedError(SnmpError):
     """The client in use cannot ask in this way; the text names the one that can."""
+
+
+class ProfileError(Exception):
+    """A device profile that does not exist, or a file of the profiles that says nonsense."""
