@@ -16,6 +16,7 @@ import typer
 
 import agent.commands
 import agent.daemon.commands
+import collectors.commands
 import inventory.commands
 import timeseries.commands
 
@@ -64,6 +65,7 @@ inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
+collectors.commands.register(app)
 
 
 @app.command()

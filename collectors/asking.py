@@ -21,6 +21,8 @@ BRIDGE_PORTS = "1.3.6.1.2.1.17.4.3.1.2"
 """BRIDGE-MIB dot1dTpFdbPort, of the VLAN that the session is in."""
 _AT_ONCE = 20
 """Objects of one GET; the session asks in smaller pieces where a device says tooBig."""
+_VLANS_MAY_FAIL = 2
+"""A switch that knows no community or context of VLANs costs this many time-outs, and no poll."""
 _INTERNAL_VLANS = range(1002, 1006)
 """FDDI and Token Ring defaults: they have no bridge table."""
 
@@ -160,10 +162,14 @@ class Asker:
             return None, ()
         states = columns.get(VLAN_STATES, {})
         vlans = sorted({int(index.rpartition(".")[2]) for index in states})
-        total, failed = 0, []
+        total = 0
+        failed: list[str] = []
         for vlan in vlans:
             if vlan in _INTERNAL_VLANS:
                 continue
+            if len(failed) >= _VLANS_MAY_FAIL:
+                failed.append("further VLANs were not asked")
+                break
             session = self.in_vlan(vlan)
             try:
                 total += len((await session.walk([BRIDGE_PORTS]))[BRIDGE_PORTS])

@@ -75,13 +75,10 @@ async def discover(
 
     Raises a `SnmpError`; `ProfileError` for a `profile_name` that does not exist.
     """
+    asked_for = None if profile_name is None else profile(profile_name)
     who = await session.get([SYS_DESCR, SYS_OBJECT_ID])
     description, object_id = words(who.get(SYS_DESCR)), words(who.get(SYS_OBJECT_ID))
-    chosen = (
-        profile(profile_name)
-        if profile_name is not None
-        else profile_for(object_id, description, platform)
-    )
+    chosen = asked_for or profile_for(object_id, description, platform)
     every = [Choice(figure, one) for figure in chosen.figures for one in figure.variants]
     scalars = await get_all(session, scalars_of(every))
     columns = await walk_all(session, columns_of(every))

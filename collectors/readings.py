@@ -125,8 +125,9 @@ def read(plan: Plan, answers: Answers, before: Baseline, *, agent: str, device: 
             _rates(maker, choice, counters, began, speeds, device_ns, step if same else None)
         else:
             _FIGURES[choice.figure.measure](maker, choice)
-    if answers.macs is not None:
-        maker.add("mac_addresses", "", answers.macs, unit="1")
+    if answers.macs is not None or answers.vlans_failed:
+        note = "; ".join(answers.vlans_failed)
+        maker.add("mac_addresses", "", answers.macs, unit="1", note=note)
     maker.add("reachable", "", 1, unit="1", text="yes")
     if answers.response_ns is not None:
         maker.add("response_time", "", answers.response_ns, unit="s", scale=-9)
