@@ -1,5 +1,7 @@
 """Asks: the SNMP state of PIX and ASA firewalls and of switches.
 
-May import `inventory` and `timeseries`; called by `incidents` and `pasprobe.py`. Still empty: the
-work is planned as the issue "SNMP collectors".
+May import `inventory` and `timeseries`; called by `incidents` and `pasprobe.py`. From the wire up:
+`snmp` with its clients, `poller` (when), `asking` (what), `profiles` and `discovery` (of whom),
+`counters` and `readings` (raw answers to records, pure), `events` (states that matter), `device`
+(one device's life), `service` (all of them, for `pasprobe run`).
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from collectors import profiles
@@ -93,3 +95,9 @@ def test_nonsense_in_a_profile_is_refused_with_its_place(text: str, complaint: s
 
     with pytest.raises(ProfileError, match=f"made.toml.*{complaint}"):
         profiles._file("made", tomllib.loads(text))  # noqa: SLF001
+
+
+def test_every_figure_is_in_the_schema_document() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "schema.md").read_text()
+    fields = {f.field for name in profiles.names() for f in profiles.profile(name).figures}
+    assert not [field for field in sorted(fields) if f"`{field}`" not in text]
