@@ -10,7 +10,7 @@ import secrets
 from typing import NamedTuple
 
 INTEGER, OCTETS, SEQUENCE = 0x02, 0x04, 0x30
-RESPONSE, REPORT = 0xA2, 0xA8
+RESPONSE = 0xA2
 VERSION_3 = 3
 _UNKNOWN_ENGINE = bytes.fromhex("2b060106030f01010400")
 """usmStatsUnknownEngineIDs.0 (RFC 3414, section 5), 1.3.6.1.6.3.15.1.1.4.0."""
@@ -29,6 +29,8 @@ class Header(NamedTuple):
     """The msgID of version 3, the request-id of the others."""
     engine_id: bytes
     """msgAuthoritativeEngineID; empty below version 3."""
+    pdu: int | None
+    """The tag of the PDU; None in version 3, where it may be encrypted."""
 
 
 def element(data: bytes, at: int, tag: int | None = None) -> tuple[int, int]:
@@ -76,11 +78,11 @@ def header(data: bytes) -> Header:
         start, _ = element(data, at, OCTETS)
         start, _ = element(data, start, SEQUENCE)
         start, end = element(data, start, OCTETS)
-        return Header(version, ident, data[start:end])
+        return Header(version, ident, data[start:end], None)
     _, at = element(data, at, OCTETS)
     start, _ = element(data, at)
     ident, _ = _integer(data, start)
-    return Header(version, ident, b"")
+    return Header(version, ident, b"", data[at])
 
 
 def tlv(tag: int, *contents: bytes) -> bytes:

@@ -48,4 +48,4 @@ def open_client(library: Literal["auto", "pysnmp", "gufo"] = "auto") -> Client:
         return thorough
     from collectors.gufo_client import GufoClient
 
-    return Clients(thorough, GufoClient(thorough))
+    return Clients(thorough, GufoClient(thorough.session))

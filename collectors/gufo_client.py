@@ -1,18 +1,22 @@
 """SNMP by gufo_snmp (`pip install pasprobe[fast-snmp]`): a thirtieth of pysnmp's work.
 
-Versions 2c and 3 without contexts; `collectors.clients` gives the rest to pysnmp. It tells less
-about what goes wrong, so a device that fails is asked once more by pysnmp, for the reason.
+Versions 2c and 3 without contexts; `collectors.clients` gives the rest to pysnmp. It hides
+error statuses and tells little of what goes wrong, so where an answer is in doubt, or a device
+fails, a careful session (pysnmp) is asked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
-from gufo.snmp import NoSuchInstance, SnmpAuthError, SnmpVersion
+from gufo.snmp import SnmpAuthError, SnmpVersion
 from gufo.snmp import SnmpError as GufoError
 from gufo.snmp.aio import SnmpSession
+from gufo.snmp.aio.client import GetBulkIter
 from gufo.snmp.user import (
     Aes128Key,
     Aes192Key,
@@ -33,7 +37,7 @@ from gufo.snmp.user import (
 from collectors import silence
 from collectors.engine_id import ask_engine_id
 from collectors.errors import SnmpError, UnsupportedError
-from collectors.snmp import SYS_UPTIME, Client, Counts, Target, Value, arcs, index_under
+from collectors.snmp import SYS_UPTIME, Counts, Session, Target, Value, arcs
 from collectors.walking import MOST_ROWS, Budget
 
 REFRESH_NS = 120_000_000_000
@@ -48,7 +52,28 @@ PRIV: dict[str, type[BasePrivKey]] = {
 }  # fmt: skip
 OPAQUE_FLOAT = b"\x9f\x78\x04"
 """How an Opaque of net-snmp begins: gufo_snmp hands it over as an OCTET STRING."""
+PANIC = "pyo3_runtime"
+"""Where the exception comes from, and no Exception, that gufo_snmp 0.13 raises out of its Rust code
+over some broken answers."""
+BACKSTOP_S = 60.0
+"""gufo_snmp's own time-out begins anew with each stray datagram; ours does not."""
 T = TypeVar("T")
+
+
+Careful = Callable[[Target, Counts], Session]
+
+
+class _Pages(GetBulkIter):
+    """A column by whole answers: only so can its end be told from an error, which gufo_snmp hides.
+
+    The methods of the session that are used here are private to gufo_snmp's own iterators.
+    """
+
+    async def page(self) -> list[tuple[str, object] | None]:
+        """One answer; None last where the column has ended."""
+        session, sock, context = self._session, self._sock, self._ctx
+        await session._send(lambda: sock.send_get_bulk(context))  # noqa: SLF001
+        return list(await session._recv(lambda: sock.recv_get_bulk(context)))  # noqa: SLF001
 
 
 class GufoClient:
@@ -56,9 +81,9 @@ class GufoClient:
 
     name: Literal["pysnmp", "gufo"] = "gufo"
 
-    def __init__(self, thorough: Client) -> None:
-        self._thorough = thorough
-        """Who finds out what is wrong with a device that fails."""
+    def __init__(self, careful: Careful) -> None:
+        self._careful = careful
+        """Makes a session that is asked where an answer is in doubt or a device fails."""
 
     def session(self, target: Target) -> GufoSession:
         """A session with a device; nothing is sent yet. UnsupportedError: see the module."""
@@ -66,7 +91,7 @@ class GufoClient:
             raise UnsupportedError(
                 target.place, "gufo_snmp asks neither by version 1 nor in a context", "use pysnmp"
             )
-        return GufoSession(target, self._thorough)
+        return GufoSession(target, self._careful)
 
     async def close(self) -> None:
         """Each session has a socket of its own; nothing is left here."""
@@ -75,12 +100,13 @@ class GufoClient:
 class GufoSession:
     """Questions to one device, one at a time."""
 
-    def __init__(self, target: Target, thorough: Client) -> None:
+    def __init__(self, target: Target, careful: Careful) -> None:
         self.target = target
         self.counts = Counts()
         self.engine_id: bytes | None = None
         self.response_ns: int | None = None
-        self._thorough = thorough
+        self._make_careful = careful
+        self._careful: Session | None = None
         self._session: SnmpSession | None = None
         self._address: tuple[str, int] | None = None
         self._heard_ns = 0
@@ -89,82 +115,105 @@ class GufoSession:
 
     async def get(self, oids: Sequence[str]) -> dict[str, Value]:
         """See `collectors.snmp.Session`."""
-        wanted = list(dict.fromkeys(oids))
+        left = list(dict.fromkeys(oids))
         found: dict[str, Value] = {}
-        while wanted:
-            part = wanted[: self._budget.values]
-            got = await self._some(part)
-            if not got and len(part) > 1:
-                # All of them absent, or tooBig: it does not say.
-                self._budget.values = max(1, len(part) // 2)
+        while left:
+            part, got = await self._ask(partial(self._some, left))
+            left = left[len(part) :]
+            if not got or None in got.values() or not got.keys() <= set(part):
+                # All are absent, or the device refused: an error status is not shown.
+                self._budget.failed()
+                found |= await self._carefully().get(part)
                 continue
             self._budget.managed()
-            wanted = wanted[len(part) :]
             for oid, value in got.items():
-                if oid not in part:
-                    self.counts.unasked += 1
-                elif (kept := self._usable(value)) is not None:
+                if (kept := self._usable(value)) is not None:
                     found[oid] = kept
         return found
 
-    async def _some(self, part: list[str]) -> dict[str, object]:
-        async def many(session: SnmpSession) -> dict[str, object]:
-            return dict(await session.get_many(part))
-
-        async def one(session: SnmpSession) -> dict[str, object]:
-            try:
-                return {part[0]: await session.get(part[0])}
-            except NoSuchInstance:
-                return {}
-
-        return await self._ask(many if len(part) > 1 else one)
-
-    def _usable(self, value: object) -> Value | None:
-        if (isinstance(value, bytes) and value.startswith(OPAQUE_FLOAT)) or value is None:
-            self.counts.unusable += 1
-            return None
-        if isinstance(value, int | bytes | str) and not isinstance(value, bool):
-            return value
-        self.counts.unusable += 1
-        return None
+    async def _some(
+        self, left: list[str], session: SnmpSession
+    ) -> tuple[list[str], dict[str, object]]:
+        part = left[: self._budget.values]
+        start = self._sent()
+        async with asyncio.timeout(self.target.timeout_s):
+            got: dict[str, object] = dict(await session.get_many(part))
+        self._heard(start)
+        return part, got
 
     async def walk(self, columns: Sequence[str]) -> dict[str, dict[str, Value]]:
         """See `collectors.snmp.Session`."""
         return {root: await self._column(root) for root in dict.fromkeys(columns)}
 
     async def _column(self, root: str) -> dict[str, Value]:
-        async def read(session: SnmpSession) -> list[tuple[str, object]]:
-            rows: list[tuple[str, object]] = []
-            repetitions = min(self._budget.values, self._sizes.get(root, MOST_ROWS) + 1)
-            last = arcs(root)
-            async for oid, value in session.getbulk(root, repetitions):
-                here = arcs(oid)
-                if here <= last:
-                    self.counts.backwards += 1
-                    break
-                last = here
-                rows.append((oid, value))
-                if len(rows) > MOST_ROWS:
-                    raise silence.endless(self.target, f"column {root} has no end")
-            self.counts.requests += len(rows) // repetitions
-            self.counts.answers += len(rows) // repetitions
-            return rows
-
-        rows = await self._ask(read)
+        rows = await self._ask(lambda session: self._rows(session, root))
+        if rows is None:
+            self._budget.failed()
+            return (await self._carefully().walk([root]))[root]
         self._budget.managed()
         self._sizes[root] = len(rows)
         found: dict[str, Value] = {}
+        cut = len(root) + 1
         for oid, value in rows:
-            index = index_under(root, oid)
-            if index is None:
-                self.counts.unasked += 1
-            elif (kept := self._usable(value)) is not None:
-                found[index] = kept
+            if (kept := self._usable(value)) is not None:
+                found[oid[cut:]] = kept
         return found
+
+    async def _rows(self, session: SnmpSession, root: str) -> list[tuple[str, object]] | None:
+        """The rows of a column; None where its end is in doubt."""
+        rows: list[tuple[str, object]] = []
+        repetitions = min(self._budget.values, self._sizes.get(root, MOST_ROWS) + 1)
+        pages = _Pages(session, root, repetitions)
+        under, last = f"{root}.", arcs(root)
+        while True:
+            start = self._sent()
+            try:
+                async with asyncio.timeout(self.target.timeout_s):
+                    page = await pages.page()
+            except StopAsyncIteration:
+                return None
+            self._heard(start)
+            for one in page:
+                if one is None:
+                    return rows
+                here = arcs(one[0])
+                if here <= last or not one[0].startswith(under):
+                    return None
+                last = here
+                rows.append(one)
+            if not page:
+                return None
+            if len(rows) > MOST_ROWS:
+                raise silence.endless(self.target, f"column {root} has no end")
+
+    def _usable(self, value: object) -> Value | None:
+        if isinstance(value, int | bytes | str) and not (
+            isinstance(value, bytes) and value.startswith(OPAQUE_FLOAT)
+        ):
+            return value
+        self.counts.unusable += 1
+        return None
+
+    def _sent(self) -> int:
+        self.counts.requests += 1
+        return time.monotonic_ns()
+
+    def _heard(self, start_ns: int) -> None:
+        self._heard_ns = time.monotonic_ns()
+        self.response_ns = self._heard_ns - start_ns
+        self.counts.answers += 1
+
+    def _carefully(self) -> Session:
+        if self._careful is None:
+            self._careful = self._make_careful(self.target, self.counts)
+        return self._careful
 
     async def close(self) -> None:
         """Forget the device; its socket closes with the last reference."""
         self._session = None
+        if self._careful is not None:
+            await self._careful.close()
+            self._careful = None
 
     async def _ask(self, question: Callable[[SnmpSession], Awaitable[T]]) -> T:
         """Ask until it answers or the retries are used up."""
@@ -172,11 +221,8 @@ class GufoSession:
         attempts = self.target.retries + 1
         while attempts:
             attempts -= 1
-            self.counts.requests += 1
-            start = time.monotonic_ns()
             try:
-                session = await self._connected(start)
-                start = time.monotonic_ns()
+                session = await self._connected()
                 answer = await question(session)
             except TimeoutError:
                 self.counts.timeouts += 1
@@ -197,24 +243,33 @@ class GufoSession:
                 continue
             except OSError:
                 break
-            self._note(start)
+            except BaseException as error:
+                if type(error).__module__ != PANIC:
+                    raise
+                self.counts.malformed += 1
+                self._session = None
+                continue
+            self._note_engine()
             return answer
         raise await self._why()
 
-    async def _connected(self, now_ns: int) -> SnmpSession:
+    async def _connected(self) -> SnmpSession:
+        """A session that knows the device's clock."""
+        stale = time.monotonic_ns() - self._heard_ns > REFRESH_NS
         if self._session is None:
+            stale = True
             _, self._address = await silence.resolve(self.target)
             self._session = _open(self.target, self._address)
-            if self.target.version == "3":
-                await self._session.refresh()
-        elif self.target.version == "3" and now_ns - self._heard_ns > REFRESH_NS:
-            await self._session.refresh()
+        if stale and self.target.version == "3":
+            session = self._session
+            self._session = None
+            self._sent()
+            async with asyncio.timeout(2 * self.target.timeout_s):
+                await session.refresh()
+            self._session = session
         return self._session
 
-    def _note(self, start_ns: int) -> None:
-        self._heard_ns = time.monotonic_ns()
-        self.response_ns = self._heard_ns - start_ns
-        self.counts.answers += 1
+    def _note_engine(self) -> None:
         if self.target.version == "3" and self._session is not None:
             found = self._session.get_engine_id()
             if self.engine_id is not None and found != self.engine_id:
@@ -233,18 +288,15 @@ class GufoSession:
         self._session = None
         return True
 
-    async def _why(self) -> Exception:
-        """What the thorough client says about it."""
+    async def _why(self) -> SnmpError:
+        """What the careful session says about it."""
         self._session = None
         if self.counts.answers and not self.counts.malformed:
             return silence.silent(self.target)
-        other = self._thorough.session(self.target)
         try:
-            await other.get([SYS_UPTIME])
+            await self._carefully().get([SYS_UPTIME])
         except SnmpError as error:
             return error
-        finally:
-            await other.close()
         return silence.nonsense(self.target)
 
 
@@ -253,7 +305,7 @@ def _open(target: Target, address: tuple[str, int]) -> SnmpSession:
     if target.version != "3":
         return SnmpSession(
             host, port, community=target.community, version=SnmpVersion.v2c,
-            timeout=target.timeout_s,
+            timeout=BACKSTOP_S,
         )  # fmt: skip
     auth = None if target.auth is None else AUTH[target.auth_protocol](target.auth.encode())
     priv = None if target.priv is None else PRIV[target.priv_protocol](target.priv.encode())
@@ -262,4 +314,4 @@ def _open(target: Target, address: tuple[str, int]) -> SnmpSession:
         target.user, auth_key=auth, priv_key=priv,
         key_expansion=KeyExpansion.Cisco if cisco else KeyExpansion.Blumenthal,
     )  # fmt: skip
-    return SnmpSession(host, port, user=user, version=SnmpVersion.v3, timeout=target.timeout_s)
+    return SnmpSession(host, port, user=user, version=SnmpVersion.v3, timeout=BACKSTOP_S)

@@ -115,9 +115,9 @@ class PysnmpClient:
     def __init__(self) -> None:
         self.engines = Engines()
 
-    def session(self, target: Target) -> PysnmpSession:
-        """A session with a device; nothing is sent yet."""
-        return PysnmpSession(target, self.engines)
+    def session(self, target: Target, counts: Counts | None = None) -> PysnmpSession:
+        """A session with a device; nothing is sent yet. It goes on with `counts`."""
+        return PysnmpSession(target, self.engines, counts)
 
     async def close(self) -> None:
         """Close the sockets."""
@@ -128,9 +128,9 @@ class PysnmpClient:
 class PysnmpSession:
     """Questions to one device, one at a time."""
 
-    def __init__(self, target: Target, engines: Engines) -> None:
+    def __init__(self, target: Target, engines: Engines, counts: Counts | None = None) -> None:
         self.target = target
-        self.counts = Counts()
+        self.counts = counts or Counts()
         self.engine_id: bytes | None = None
         self.response_ns: int | None = None
         self._engines = engines
@@ -142,22 +142,22 @@ class PysnmpSession:
 
     async def get(self, oids: Sequence[str]) -> dict[str, Value]:
         """See `collectors.snmp.Session`."""
-        wanted = list(dict.fromkeys(oids))
+        left = list(dict.fromkeys(oids))
         found: dict[str, Value] = {}
-        at = 0
-        while at < len(wanted):
-            part = wanted[at : at + self._budget.values]
+
+        def question() -> _Question:
+            return _Question("get", left[: self._budget.values])
+
+        while left:
             try:
-                answer = await self._ask(lambda part=part: _Question("get", part))  # type: ignore[misc]
+                asked, answer = await self._ask(question)
             except _TooBigError:
-                if len(part) > 1:
-                    continue
-                raise silence.refused(self.target, "tooBig") from None
-            if answer.status != "noError":
-                wanted[at : at + len(part)] = self._without(part, answer)
                 continue
-            self._keep(found, part, answer.values)
-            at += len(part)
+            if answer.status == "noError":
+                self._keep(found, asked.oids, answer.values)
+                left = left[len(asked.oids) :]
+            else:
+                left = self._without(asked.oids, answer) + left[len(asked.oids) :]
         return found
 
     def _without(self, part: list[str], answer: _Answer) -> list[str]:
@@ -199,10 +199,8 @@ class PysnmpSession:
         question = following if self.target.version == "1" else bulk
         while question().oids:
             try:
-                answer = await self._ask(question)
+                _, answer = await self._ask(question)
             except _TooBigError:
-                if self._budget.values == 1:
-                    raise silence.refused(self.target, "tooBig") from None
                 continue
             try:
                 if answer.status == "noError":
@@ -228,24 +226,27 @@ class PysnmpSession:
             self._engines.leave(self._slot)
         self._slot = self._peer = None
 
-    async def _ask(self, question: Callable[[], _Question]) -> _Answer:
+    async def _ask(self, question: Callable[[], _Question]) -> tuple[_Question, _Answer]:
         """Ask until it answers or the retries are used up; the question may shrink meanwhile."""
         renewed = False
         while True:
             slot, peer = await self._connected()
             odd = self._odd(slot, peer)
             for _ in range(self.target.retries + 1):
+                asked = question()
                 try:
-                    answer = await self._send(slot, peer, question())
+                    answer = await self._send(slot, peer, asked)
                 except TimeoutError:
                     self.counts.timeouts += 1
                     self._budget.failed()
                     continue
                 if answer.status == "tooBig":
+                    if len(asked.oids) == 1 and asked.repetitions <= 1:
+                        raise silence.refused(self.target, "tooBig")
                     self._budget.failed()
                     raise _TooBigError
                 self._budget.managed()
-                return answer
+                return asked, answer
             strange = self._odd(slot, peer) - odd
             self.counts.malformed += strange
             if renewed or not await self._renew(peer):

@@ -16,7 +16,7 @@ from pysnmp.carrier.asyncio.dgram.udp6 import Udp6AsyncioTransport
 from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch.asyncio.transport import Udp6TransportTarget, UdpTransportTarget
 
-from collectors.ber import VERSION_3, header
+from collectors.ber import RESPONSE, VERSION_3, header
 
 KEPT_S = 120.0
 """How long the number of a question is remembered; no time-out is longer than a minute."""
@@ -71,7 +71,7 @@ class _Checked:
         try:
             head = header(data)
             asked = self._asked.get(head.ident)
-            if asked is None or asked[0] != peer:
+            if asked is None or asked[0] != peer or head.pdu not in (RESPONSE, None):
                 self.odd[peer] += 1
                 return
             self.odd[peer] += head.version != VERSION_3

@@ -198,3 +198,33 @@ def victoria(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     need("victoria-metrics")
     with _beside("influx_servers").victoria(tmp_path / "victoria") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def agents() -> Any:
+    """SNMP agents to be made (tests/snmp_agents.py)."""
+    return _beside("snmp_agents")
+
+
+@pytest.fixture
+def snmpd(need: Callable[..., None], agents: Any, tmp_path: Path) -> Iterator[Any]:
+    """A real snmpd that runs."""
+    need("snmpd")
+    server = agents.Snmpd(tmp_path / "snmpd")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def agent(agents: Any) -> Iterator[Callable[..., Any]]:
+    """`agent(tree, behaviour)`: an agent of our own, that may misbehave."""
+    made: list[Any] = []
+
+    def make(*arguments: Any) -> Any:
+        made.append(agents.Agent(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
