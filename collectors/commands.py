@@ -129,7 +129,6 @@ async def _poll(
     events: list[DeviceEventRecord] = []
 
     def keep(records: Any) -> None:
-        samples[:] = [one for one in records if isinstance(one, DeviceSampleRecord)]
         events[:0] = [one for one in records if isinstance(one, DeviceEventRecord)]
         del events[20:]
 
@@ -141,7 +140,7 @@ async def _poll(
             with Live(console=Console(), auto_refresh=False) as live:
                 while True:
                     try:
-                        await collector.poll()
+                        samples[:] = (await collector.poll()).records
                     except SnmpError as error:
                         live.update(str(error), refresh=True)
                     else:
@@ -151,7 +150,7 @@ async def _poll(
                         live.update(Group(*tables), refresh=True)
                     await asyncio.sleep(seconds)
         while watch or rounds:
-            await collector.poll()
+            samples[:] = (await collector.poll()).records
             rounds -= 1
             if collector.profile is not None and as_json and (watch or not rounds):
                 typer.echo(json.dumps(poll_object(device.id, collector.profile, samples, events)))

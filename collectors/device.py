@@ -22,6 +22,9 @@ FULL_NS = 900_000_000_000
 DISCOVER_NS = 3_600_000_000_000
 """How often it is found out anew what the device has."""
 
+STEADY = ("discontinuity", "config_changed", "config_saved", "startup_changed")
+"""Figures that are numbers and yet states: when something happened last."""
+
 Keep = Callable[[Sequence[DeviceSampleRecord | DeviceEventRecord]], None]
 
 
@@ -44,6 +47,7 @@ class DeviceCollector:
     _session: Session | None = None
     _asker: Asker | None = None
     _watch: DeviceWatch | None = None
+    _said: dict[tuple[str, str], tuple[int | None, str, str]] = field(default_factory=dict)
     _full_ns: int = 0
     _discovered_ns: int = 0
 
@@ -76,10 +80,32 @@ class DeviceCollector:
         if found.step.continuity not in (Continuity.FIRST, Continuity.SAME):
             self._discovered_ns = self._full_ns = 0  # perhaps another release, or another unit
         events = self._watch.answered(found, asker.plan.profile, answers.at_ns)
-        self.keep([*found.records, *events])
+        self.keep([*self._news(found.records, asker.plan.profile, full=full), *events])
         if any(one.kind == "configuration-changed" for one in events):
             self.changed(self.device)
         return found
+
+    def _news(
+        self, records: Sequence[DeviceSampleRecord], profile: Profile, *, full: bool
+    ) -> list[DeviceSampleRecord]:
+        """What is recorded: every number at every poll, states and words when they change.
+
+        Of a switch's samples a quarter are states that stay for weeks; a full poll, one in each
+        quarter of an hour, records them all.
+        """
+        states = {
+            one.field for one in profile.figures if one.measure in ("state", "text", "marked")
+        }
+        states.update(STEADY)
+        news = []
+        for one in records:
+            if one.figure in states:
+                key, said = (one.figure, one.instance), (one.value, one.text, one.note)
+                if not full and self._said.get(key) == said:
+                    continue
+                self._said[key] = said
+            news.append(one)
+        return news
 
     async def close(self) -> None:
         """Give the session back."""

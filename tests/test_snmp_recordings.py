@@ -307,8 +307,11 @@ def test_a_device_is_recorded_watched_and_missed_when_it_falls_silent(
         ("unsaved-change", "", "raised"),
         ("unreachable", "", "raised"),
     ]
-    reachable = [r.value for r in reader.device_samples() if r.figure == "reachable"]
-    assert reachable == [1, 1, 0, 0, 0]
+    samples = list(reader.device_samples())
+    assert [r.value for r in samples if r.figure == "reachable"] == [1, 1, 0, 0, 0]
+    # Numbers at every poll, states when they change.
+    assert len([r for r in samples if r.figure == "cpu_5min"]) == 2
+    assert len([r for r in samples if (r.figure, r.instance) == ("oper", "Fa0/1")]) == 1
 
 
 @pytest.fixture
