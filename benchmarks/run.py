@@ -38,6 +38,7 @@ NAMES: Final = (
     "forwarding",
     "replay",
     "embedded_scale",
+    "snmp",
     "verdicts",
 )
 """All benchmarks, in the order in which they run."""
