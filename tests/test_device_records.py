@@ -5,18 +5,30 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timeseries.codec import KINDS, SUBJECT, decode, encode, flatten, identity_of, subject_of
+from timeseries.codec import (
+    KINDS,
+    SUBJECT,
+    decode,
+    encode,
+    flatten,
+    identity_of,
+    kind_of,
+    subject_of,
+)
 from timeseries.device_rollup import device_rollups
 from timeseries.embedded import EmbeddedStore
 from timeseries.export import Wanted, write
+from timeseries.influx import Accepted, InfluxTarget, InfluxWriter
+from timeseries.influx_reader import InfluxReader
 from timeseries.line_protocol import line
 from timeseries.reader import FOREVER_NS, EmbeddedReader
-from timeseries.records import DeviceEventRecord, DeviceSampleRecord
+from timeseries.records import DeviceEventRecord, DeviceSampleRecord, Record
 from timeseries.rollup import QUARTER_NS
 from timeseries.spool import Spool
 from timeseries.spool_file import SPOOL_NAME
@@ -183,3 +195,32 @@ def test_when_room_runs_out_the_samples_of_devices_go_before_their_roll_ups(
         assert kept.count("device_rollups") == 12
         assert kept.count("device_samples") + spool.dropped["device_samples"] == 2400
     assert "device_samples" in caplog.text
+
+
+def test_influxdb_and_the_embedded_store_hold_the_same(influx: Any, data_dir: Path) -> None:
+    """A real influxd: written by line protocol, read by InfluxQL."""
+    target = InfluxTarget(influx.url, influx.database, token=influx.token)
+    embedded = EmbeddedReader(data_dir)
+    records = [
+        *embedded.device_samples(),
+        *embedded.device_rollups(),
+        *embedded.device_events(),
+        replace(RATE, instance='odd, "name" = 1', value=None, text="è", note="gap"),
+    ]
+    writer = InfluxWriter(target)
+    body = "\n".join(line(kind_of(one), flatten(one)) for one in records).encode()
+    for _ in range(2):  # a retry is harmless
+        assert isinstance(writer.write(body), Accepted)
+    writer.close()
+    reader = InfluxReader(target)
+
+    def of(name: str, *arguments: Any) -> list[Record]:
+        return sorted(getattr(reader, name)(*arguments), key=identity_of)
+
+    odd = records[-1]
+    samples = sorted([*embedded.device_samples(), odd], key=identity_of)
+    assert of("device_samples") == samples
+    assert of("device_samples", "sw") == [one for one in samples if one.device == "sw"]
+    assert of("device_rollups", ["fw"]) == list(embedded.device_rollups("fw"))
+    assert of("device_events") == [EVENT]
+    assert reader.paths("device_samples") == ["fw", "sw"]
