@@ -26,8 +26,9 @@ ERRORS_CLEAR = (1, 1000)
 thousand; between the two nothing changes."""
 ERRORS_LEAST = 10
 """Errors in a poll below which a share means nothing."""
-ESTABLISHED_NS = 3_600_000_000_000
-"""How long a peer had a tunnel before its loss is told: remote users come and go, sites stay."""
+ESTABLISHED_NS = 86_400_000_000_000
+"""How long a peer had a tunnel before its loss is told, and for how long it is missed then: remote
+users come and go, sites stay."""
 LOADED_TICKS = 30_000
 """Five minutes after the start the startup configuration is loaded: that is no change of it."""
 
@@ -142,11 +143,17 @@ class DeviceWatch:
             self._peers_since.setdefault(peer, at_ns)
         for peer in sorted({*self._peers_since, *self.peers}):
             since_ns = self._peers_since.get(peer, at_ns)
-            raised = self._streaks.get(("tunnel-lost", peer), _Streak()).raised
-            if peer in here:
+            streak = self._streaks.get(("tunnel-lost", peer), _Streak())
+            lost_ns = at_ns - streak.since_ns if streak.raised else 0
+            if peer not in here and peer not in self.peers and lost_ns >= ESTABLISHED_NS:
+                text = f"no tunnel to {peer} for a day: it is no longer expected"
+                yield self._event("tunnel-lost", peer, at_ns, "cleared", text)
+                del self._streaks["tunnel-lost", peer]
+                self._peers_since.pop(peer, None)
+            elif peer in here:
                 text = f"the tunnel to {peer} is there again"
                 yield from self._note("tunnel-lost", peer, False, at_ns, text)
-            elif peer in self.peers or raised or at_ns - since_ns >= ESTABLISHED_NS:
+            elif peer in self.peers or at_ns - since_ns >= ESTABLISHED_NS:
                 text = f"no IKE tunnel to {peer}"
                 yield from self._note("tunnel-lost", peer, True, at_ns, text)
             else:

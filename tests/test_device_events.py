@@ -121,7 +121,7 @@ def peer(address: str) -> Figure:
 
 def test_a_site_is_missed_and_a_remote_user_is_not() -> None:
     desk = Desk()
-    for _ in range(61):
+    for _ in range(24 * 60 + 1):
         assert desk.poll(peer("192.0.2.1")) == []
     desk.poll(peer("192.0.2.1"), peer("203.0.113.7"))
     assert desk.poll() == []
@@ -129,6 +129,15 @@ def test_a_site_is_missed_and_a_remote_user_is_not() -> None:
     assert desk.poll() == []
     desk.poll(peer("192.0.2.1"))
     assert desk.poll(peer("192.0.2.1")) == [("tunnel-lost", "192.0.2.1", "cleared")]
+
+
+def test_a_tunnel_that_was_taken_down_for_good_is_missed_for_a_day() -> None:
+    desk = Desk()
+    for _ in range(24 * 60 + 1):
+        desk.poll(peer("192.0.2.1"))
+    found = [event for _ in range(3 * 24 * 60) for event in desk.poll()]
+    assert found == [("tunnel-lost", "192.0.2.1", state) for state in ("raised", "cleared")]
+    assert desk.told[1].start_ns - desk.told[0].since_ns == 24 * 60 * MINUTE
 
 
 def test_a_peer_that_must_be_there_is_missed_from_the_first_poll_on() -> None:
