@@ -15,8 +15,9 @@ from typing import Literal, TypeVar
 
 from gufo.snmp import SnmpAuthError, SnmpVersion
 from gufo.snmp import SnmpError as GufoError
+from gufo.snmp._fast import GetIter
 from gufo.snmp.aio import SnmpSession
-from gufo.snmp.aio.client import GetBulkIter
+from gufo.snmp.protocol import SnmpClientSocketProtocol
 from gufo.snmp.user import (
     Aes128Key,
     Aes192Key,
@@ -55,25 +56,10 @@ OPAQUE_FLOAT = b"\x9f\x78\x04"
 PANIC = "pyo3_runtime"
 """Where the exception comes from, and no Exception, that gufo_snmp 0.13 raises out of its Rust code
 over some broken answers."""
-BACKSTOP_S = 60.0
-"""gufo_snmp's own time-out begins anew with each stray datagram; ours does not."""
 T = TypeVar("T")
 
 
 Careful = Callable[[Target, Counts], Session]
-
-
-class _Pages(GetBulkIter):
-    """A column by whole answers: only so can its end be told from an error, which gufo_snmp hides.
-
-    The methods of the session that are used here are private to gufo_snmp's own iterators.
-    """
-
-    async def page(self) -> list[tuple[str, object] | None]:
-        """One answer; None last where the column has ended."""
-        session, sock, context = self._session, self._sock, self._ctx
-        await session._send(lambda: sock.send_get_bulk(context))  # noqa: SLF001
-        return list(await session._recv(lambda: sock.recv_get_bulk(context)))  # noqa: SLF001
 
 
 class GufoClient:
@@ -135,11 +121,9 @@ class GufoSession:
         self, left: list[str], session: SnmpSession
     ) -> tuple[list[str], dict[str, object]]:
         part = left[: self._budget.values]
-        start = self._sent()
-        async with asyncio.timeout(self.target.timeout_s):
-            got: dict[str, object] = dict(await session.get_many(part))
-        self._heard(start)
-        return part, got
+        sock = _socket(session)
+        got = await self._exchange(session, lambda: sock.send_get_many(part), sock.recv_get_many)
+        return part, dict(got)
 
     async def walk(self, columns: Sequence[str]) -> dict[str, dict[str, Value]]:
         """See `collectors.snmp.Session`."""
@@ -163,16 +147,12 @@ class GufoSession:
         """The rows of a column; None where its end is in doubt."""
         rows: list[tuple[str, object]] = []
         repetitions = min(self._budget.values, self._sizes.get(root, MOST_ROWS) + 1)
-        pages = _Pages(session, root, repetitions)
+        sock, place = _socket(session), GetIter(root, repetitions)
         under, last = f"{root}.", arcs(root)
         while True:
-            start = self._sent()
-            try:
-                async with asyncio.timeout(self.target.timeout_s):
-                    page = await pages.page()
-            except StopAsyncIteration:
-                return None
-            self._heard(start)
+            page = await self._exchange(
+                session, lambda: sock.send_get_bulk(place), lambda: _page(sock, place)
+            )
             for one in page:
                 if one is None:
                     return rows
@@ -194,14 +174,37 @@ class GufoSession:
         self.counts.unusable += 1
         return None
 
-    def _sent(self) -> int:
-        self.counts.requests += 1
-        return time.monotonic_ns()
+    async def _exchange(
+        self, session: SnmpSession, send: Callable[[], None], receive: Callable[[], T]
+    ) -> T:
+        """One datagram and its answer; TimeoutError without one, however many others come.
 
-    def _heard(self, start_ns: int) -> None:
+        Not by the session's own methods: `asyncio.wait_for` of Python 3.11, which they use, loses a
+        time-out that comes together with a datagram, and they begin anew with each stray one.
+        """
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        self.counts.requests += 1
+        start = time.monotonic_ns()
+        await session._send(send)  # noqa: SLF001
+        descriptor = _socket(session).get_fd()
+        loop.add_reader(descriptor, readable.set)
+        try:
+            async with asyncio.timeout(self.target.timeout_s):
+                while True:
+                    await readable.wait()
+                    readable.clear()
+                    try:
+                        answer = receive()
+                        break
+                    except BlockingIOError:
+                        continue
+        finally:
+            loop.remove_reader(descriptor)
         self._heard_ns = time.monotonic_ns()
-        self.response_ns = self._heard_ns - start_ns
+        self.response_ns = self._heard_ns - start
         self.counts.answers += 1
+        return answer
 
     def _carefully(self) -> Session:
         if self._careful is None:
@@ -263,7 +266,7 @@ class GufoSession:
         if stale and self.target.version == "3":
             session = self._session
             self._session = None
-            self._sent()
+            self.counts.requests += 1
             async with asyncio.timeout(2 * self.target.timeout_s):
                 await session.refresh()
             self._session = session
@@ -300,12 +303,26 @@ class GufoSession:
         return silence.nonsense(self.target)
 
 
+def _socket(session: SnmpSession) -> SnmpClientSocketProtocol:
+    """The Rust side of a session: only by whole answers can a column's end be told from an error,
+    which gufo_snmp hides."""
+    return session._sock  # noqa: SLF001
+
+
+def _page(sock: SnmpClientSocketProtocol, place: GetIter) -> list[tuple[str, object] | None]:
+    """One answer of a walk: None last where the column has ended, empty where that is in doubt."""
+    try:
+        return list(sock.recv_get_bulk(place))
+    except StopAsyncIteration:
+        return []
+
+
 def _open(target: Target, address: tuple[str, int]) -> SnmpSession:
     host, port = address
     if target.version != "3":
         return SnmpSession(
             host, port, community=target.community, version=SnmpVersion.v2c,
-            timeout=BACKSTOP_S,
+            timeout=target.timeout_s,
         )  # fmt: skip
     auth = None if target.auth is None else AUTH[target.auth_protocol](target.auth.encode())
     priv = None if target.priv is None else PRIV[target.priv_protocol](target.priv.encode())
@@ -314,4 +331,4 @@ def _open(target: Target, address: tuple[str, int]) -> SnmpSession:
         target.user, auth_key=auth, priv_key=priv,
         key_expansion=KeyExpansion.Cisco if cisco else KeyExpansion.Blumenthal,
     )  # fmt: skip
-    return SnmpSession(host, port, user=user, version=SnmpVersion.v3, timeout=BACKSTOP_S)
+    return SnmpSession(host, port, user=user, version=SnmpVersion.v3, timeout=target.timeout_s)

@@ -46,7 +46,8 @@ class Engines:
     """The engines of a process and event loop."""
 
     def __init__(self) -> None:
-        self.slots: list[Slot] = []
+        self.slots = [Slot()]
+        """The first is made before anybody waits for an answer."""
 
     def take(self, target: Target, place: Place, *, fresh: bool = False) -> Slot:
         """An engine for a target; `fresh`: one that knows nothing of its address.
