@@ -39,6 +39,7 @@ NAMES: Final = (
     "replay",
     "embedded_scale",
     "verdicts",
+    "evaluation",
 )
 """All benchmarks, in the order in which they run."""
 
