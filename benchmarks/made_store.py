@@ -22,9 +22,9 @@ from timeseries.rollup import QUARTER_NS
 
 MINUTE_NS: Final = 60_000_000_000
 TEMPLATES: Final = 2_000
-ROW_GROUP: Final = 4_096
+ROW_GROUP: Final = 16_384
 """As the store's own compaction writes them."""
-TRAIN_OCTETS: Final = 330
+TRAIN_OCTETS: Final = 80
 """Of room for each, its share of a roll-up included."""
 
 

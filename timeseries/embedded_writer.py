@@ -36,7 +36,7 @@ from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 MEMORY = "96MB"
 _ROW_GROUP = 2_048
-_MERGED_ROW_GROUP = 4_096
+_MERGED_ROW_GROUP = 16_384
 _PATHS_AT_ONCE = 200
 
 FAILED, FAILED_FOR_ROOM = 3, 4
