@@ -18,7 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("pasprobe", deadline=None)
+hypothesis.settings.load_profile("pasprobe")
 
 CLONE_NEWNET = 0x40000000
 
@@ -198,3 +203,9 @@ def victoria(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     need("victoria-metrics")
     with _beside("influx_servers").victoria(tmp_path / "victoria") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cases() -> Any:
+    """Contracts and facts for the tests of the evaluation (tests/evaluation_cases.py)."""
+    return _beside("evaluation_cases")
