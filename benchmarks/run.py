@@ -40,6 +40,7 @@ NAMES: Final = (
     "embedded_scale",
     "verdicts",
     "evaluation",
+    "report_pages",
 )
 """All benchmarks, in the order in which they run."""
 
