@@ -16,6 +16,7 @@ import typer
 
 import agent.commands
 import agent.daemon.commands
+import analysis.commands
 import collectors.commands
 import inventory.commands
 import timeseries.commands
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from analysis.measurement import Measurement
     from inventory.models import Influxdb
     from timeseries.influx_check import Step
+    from timeseries.reader import Reader
 
 app = typer.Typer(
     name="pasprobe",
@@ -61,11 +63,19 @@ def _try_influx(influx: Influxdb) -> Iterator[Step]:
     return check(influx_target(influx, os.environ))
 
 
+def _open_influx(influx: Influxdb) -> Reader:
+    from agent.daemon.reading import influx_target
+    from timeseries.influx_reader import InfluxReader
+
+    return InfluxReader(influx_target(influx, os.environ))
+
+
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
 collectors.commands.register(app)
+analysis.commands.register(app, _open_influx)
 
 
 @app.command()

@@ -1,91 +1,77 @@
 """The SLA catalogue: the annex's limits and penalties as rows, and which row a path is judged by.
 
 The rows are `catalogue/*.toml`, one file a service, with clause and line of the annex "Livelli di
-servizio e penali". Numbers are exact. A limit is kept where the figure is at most the limit
-(reading D2), so every comparison with one is `<=`.
-
-A penalty reads: `rate` `unit` (percent of `basis`) for each `step` `per` beyond the limit. `basis`
-is the fee of the one PAS (`pas`), of both (`pair`) or of all that have the service (`all-pas`).
+servizio e penali"; `catalogue/definitions.toml` has what its chapter 1 lays down for all of them.
+`analysis.catalogue_types` says what a row is.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, TypeVar
 
-from inventory.services import Level, Profile, Window
+from analysis.catalogue_json import catalogue_object
+from analysis.catalogue_types import (
+    DELAY_PARAMETERS,
+    OTHER,
+    PAIR_PARAMETERS,
+    Basis,
+    Definitions,
+    DelayKind,
+    LimitRow,
+    LimitUnit,
+    Parameter,
+    PenaltyRow,
+    PenaltyUnit,
+    Per,
+    ReliabilityLevel,
+    ReportItem,
+    ReportKind,
+    RoundingBand,
+    Rule,
+    Service,
+    Severity,
+    WindowHours,
+    pair_class,
+)
+from analysis.errors import CatalogueError
+from inventory.services import Profile
 
-DelayKind = Literal["rtt", "one-way"]
-DELAY_PARAMETERS: Mapping[str, DelayKind] = {
-    "round-trip-delay": "rtt",
-    "end-to-end-max-delay": "rtt",
-    "one-way-delay": "one-way",
-}
-"""How each delay parameter is defined (lines 143, 176; 287, 368, 406); never halve one (D11)."""
-PAIR_PARAMETERS = frozenset({"end-to-end-max-delay", "one-way-delay", "jitter"})
-"""Measured "tra ogni coppia di PAS": without a second PAS no class applies (D8)."""
-OTHER = "other"
-"""The pair class "altri casi"."""
-_FASTEST_FIRST: tuple[Profile, ...] = ("high", "medium", "base", "base-satellite")
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """One SLA target."""
-
-    when: Mapping[str, str]
-    """What it holds for: empty for all, else `profile` or `pair`."""
-    value: Decimal
-    unit: Literal["ms", "percent"]
-    target_share: Decimal | None
-    """Percent of the received packets that must be at most `value`."""
-
-
-@dataclass(frozen=True, slots=True)
-class PenaltyRow:
-    """What each step beyond the target costs."""
-
-    when: Mapping[str, str]
-    rate: Decimal
-    unit: Literal["percent"]
-    per: Literal["percent-point", "ms"]
-    step: Decimal
-    basis: Literal["pas", "pair", "all-pas"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a service, with its place in the annex."""
-
-    id: str
-    clause: str
-    lines: tuple[int, ...]
-    limits: tuple[LimitRow, ...]
-    penalties: tuple[PenaltyRow, ...]
-
-    @property
-    def place(self) -> str:
-        """Clause and lines for people."""
-        word = "line" if len(self.lines) == 1 else "lines"
-        return f"{self.clause}, {word} {', '.join(map(str, self.lines))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One service of the annex."""
-
-    id: str
-    section: str
-    value_basis: str
-    windows: tuple[Window, ...]
-    levels: tuple[Level, ...]
-    profiles: tuple[Profile, ...]
-    parameters: tuple[Parameter, ...]
+__all__ = [
+    "DELAY_PARAMETERS",
+    "OTHER",
+    "PAIR_PARAMETERS",
+    "Basis",
+    "Catalogue",
+    "Definitions",
+    "DelayKind",
+    "LimitRow",
+    "LimitUnit",
+    "Parameter",
+    "PathLimits",
+    "PenaltyRow",
+    "PenaltyUnit",
+    "Per",
+    "ReliabilityLevel",
+    "ReportItem",
+    "ReportKind",
+    "RoundingBand",
+    "Rule",
+    "Service",
+    "Severity",
+    "WindowHours",
+    "catalogue_files",
+    "limit_row",
+    "load_catalogue",
+    "pair_class",
+    "read_catalogue",
+]
+_DEFINITIONS = "definitions.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +95,7 @@ class Catalogue:
     """All services, in the order of the annex."""
 
     services: tuple[Service, ...]
+    definitions: Definitions = field(default_factory=Definitions)
 
     @property
     def delay_limits_ms(self) -> tuple[Decimal, ...]:
@@ -129,6 +116,11 @@ class Catalogue:
         """A service by its id; None where the catalogue has no rows for it."""
         return next((s for s in self.services if s.id == identifier), None)
 
+    def parameter(self, service: str, identifier: str) -> Parameter | None:
+        """A parameter of a service by its id; None where there is none."""
+        found = self.service(service)
+        return None if found is None else found.parameter(identifier)
+
     def limits_for(
         self, service: str, profile: Profile, peer_profile: Profile | None
     ) -> PathLimits:
@@ -139,53 +131,34 @@ class Catalogue:
         pair (D4), the limit is None and a note says so.
         """
         found = self.service(service)
-        if found is None:
+        judged = [p for p in found.parameters if _is_for_packets(p)] if found else []
+        if not judged:
             return PathLimits(notes=(f"the catalogue has no packet limits for {service}",))
         limits = PathLimits()
-        for parameter in found.parameters:
+        for parameter in judged:
             limits = _with(limits, parameter, profile, peer_profile)
         return limits
 
     def to_json(self) -> dict[str, Any]:
         """The catalogue as `sla catalogue --json` prints it, numbers as decimal strings."""
-        return {"services": [_service_json(service) for service in self.services]}
-
-
-def pair_class(one: Profile, other: Profile) -> str:
-    """The name of an unordered pair of profiles: `high/base`, the faster one first."""
-    return "/".join(p for p in _FASTEST_FIRST for end in (one, other) if end == p)
+        return catalogue_object(self.services)
 
 
 def limit_row(
     parameter: Parameter, profile: Profile, peer_profile: Profile | None
 ) -> LimitRow | None:
-    """The row that applies, or None.
+    """The row that a path is judged by, or None; `Parameter.limit_for` says which."""
+    return parameter.limit_for(profile=profile, peer_profile=peer_profile)
 
-    A pair that no row names belongs to "altri casi" where there is such a row; so does every pair
-    with Base Satellite, which is not Base (reading D3).
-    """
-    rows = {tuple(row.when.items()): row for row in parameter.limits}
-    if peer_profile is None:
-        if parameter.id in PAIR_PARAMETERS:
-            return None
-        return rows.get((("profile", profile),)) or rows.get(())
-    for when in (
-        (("profile", profile),),
-        (("pair", pair_class(profile, peer_profile)),),
-        (("pair", OTHER),),
-        (),
-    ):
-        if when in rows:
-            return rows[when]
-    return None
+
+def _is_for_packets(parameter: Parameter) -> bool:
+    return parameter.id in DELAY_PARAMETERS or parameter.id in ("jitter", "packet-loss")
 
 
 def _with(
     limits: PathLimits, parameter: Parameter, profile: Profile, peer_profile: Profile | None
 ) -> PathLimits:
     kind = DELAY_PARAMETERS.get(parameter.id)
-    if kind is None and parameter.id not in ("jitter", "packet-loss"):
-        return limits
     row = limit_row(parameter, profile, peer_profile)
     if row is None:
         why = (
@@ -207,12 +180,46 @@ def _with(
 @cache
 def load_catalogue() -> Catalogue:
     """Read the rows that come with the program."""
+    return read_catalogue(catalogue_files())
+
+
+def catalogue_files() -> dict[str, str]:
+    """The files that come with the program, by name: what an archive keeps."""
     folder = resources.files("analysis") / "catalogue"
     files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
-    services = [_service(tomllib.loads(file.read_text(encoding="utf-8"))) for file in files]
-    return Catalogue(
-        tuple(sorted(services, key=lambda s: [int(part) for part in s.section.split(".")]))
-    )
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for file in sorted(files, key=lambda file: file.name)
+    }
+
+
+def read_catalogue(files: Mapping[str, str]) -> Catalogue:
+    """A catalogue from the text of its files, the services in the order of the annex.
+
+    Raises CatalogueError, which names the file, for one that is not as `docs/catalogue.md` says.
+    """
+    if _DEFINITIONS not in files:
+        raise CatalogueError(_DEFINITIONS, "is missing")
+    definitions = _read(_DEFINITIONS, files[_DEFINITIONS], _definitions)
+    services = [_read(name, text, _service) for name, text in files.items() if name != _DEFINITIONS]
+    services.sort(key=lambda service: [parameter.lines for parameter in service.parameters])
+    return Catalogue(tuple(services), definitions)
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(name: str, text: str, build: Callable[[Mapping[str, Any]], _Read]) -> _Read:
+    try:
+        return build(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(name, f"is no TOML: {error}") from error
+    except KeyError as error:
+        raise CatalogueError(name, f"a table lacks the key {error}") from error
+    except InvalidOperation as error:
+        raise CatalogueError(name, "a figure is no decimal number") from error
+    except (TypeError, AttributeError) as error:
+        raise CatalogueError(name, f"a table is not as it should be: {error}") from error
 
 
 def _service(raw: Mapping[str, Any]) -> Service:
@@ -224,6 +231,11 @@ def _service(raw: Mapping[str, Any]) -> Service:
         levels=tuple(raw["levels"]),
         profiles=tuple(raw["profiles"]),
         parameters=tuple(_parameter(parameter) for parameter in raw["parameters"]),
+        name=raw["name"],
+        term=raw["term"],
+        fee_of=raw.get("fee_of", ""),
+        contractual_report=tuple(_item(item) for item in raw["contractual_report"]),
+        technical_report=tuple(_item(item) for item in raw.get("technical_report", ())),
     )
 
 
@@ -232,63 +244,70 @@ def _parameter(raw: Mapping[str, Any]) -> Parameter:
         id=raw["id"],
         clause=raw["clause"],
         lines=tuple(raw["lines"]),
-        limits=tuple(
-            LimitRow(
-                when=row["when"],
-                value=Decimal(row["value"]),
-                unit=row["unit"],
-                target_share=Decimal(row["target_share"]) if "target_share" in row else None,
-            )
-            for row in raw["limits"]
-        ),
-        penalties=tuple(
-            PenaltyRow(
-                when=row["when"],
-                rate=Decimal(row["rate"]),
-                unit=row["unit"],
-                per=row["per"],
-                step=Decimal(row["step"]),
-                basis=row["basis"],
-            )
-            for row in raw["penalties"]
-        ),
+        limits=tuple(_limit(row) for row in raw["limits"]),
+        penalties=tuple(_penalty(row) for row in raw["penalties"]),
+        rule=raw["rule"],
+        name=raw["name"],
+        term=raw["term"],
     )
 
 
-def _service_json(service: Service) -> dict[str, Any]:
-    return {
-        "id": service.id,
-        "section": service.section,
-        "value_basis": service.value_basis,
-        "windows": list(service.windows),
-        "levels": list(service.levels),
-        "profiles": list(service.profiles),
-        "parameters": [
-            {
-                "id": parameter.id,
-                "limits": [
-                    {
-                        "when": dict(row.when),
-                        "value": str(row.value),
-                        "unit": row.unit,
-                        "target_share": None if row.target_share is None else str(row.target_share),
-                    }
-                    for row in parameter.limits
-                ],
-                "penalties": [
-                    {
-                        "when": dict(row.when),
-                        "rate": str(row.rate),
-                        "unit": row.unit,
-                        "per": row.per,
-                        "step": str(row.step),
-                        "basis": row.basis,
-                    }
-                    for row in parameter.penalties
-                ],
-                "clause": parameter.clause,
-                "lines": list(parameter.lines),
-            }
-            for parameter in service.parameters
-        ],
-    }
+def _limit(raw: Mapping[str, Any]) -> LimitRow:
+    return LimitRow(
+        when=raw["when"],
+        value=Decimal(raw["value"]),
+        unit=raw["unit"],
+        target_share=Decimal(raw["target_share"]) if "target_share" in raw else None,
+        line=raw["line"],
+    )
+
+
+def _penalty(raw: Mapping[str, Any]) -> PenaltyRow:
+    return PenaltyRow(
+        when=raw["when"],
+        rate=Decimal(raw["rate"]),
+        unit=raw["unit"],
+        per=raw["per"],
+        step=Decimal(raw["step"]),
+        basis=raw["basis"],
+        line=raw["line"],
+    )
+
+
+def _item(raw: Mapping[str, Any]) -> ReportItem:
+    return ReportItem(
+        id=raw["id"],
+        text=raw["text"],
+        term=raw["term"],
+        lines=tuple(raw["lines"]),
+        source=raw["source"],
+        operations=tuple(raw.get("operations", ())),
+    )
+
+
+def _definitions(raw: Mapping[str, Any]) -> Definitions:
+    return Definitions(
+        windows=tuple(WindowHours(**row) for row in raw["windows"]),
+        levels=tuple(
+            ReliabilityLevel(
+                id=row["id"],
+                availability=_limit(row["availability"]),
+                restoration=tuple(_limit(limit) for limit in row["restoration"]),
+            )
+            for row in raw["levels"]
+        ),
+        rounding=tuple(
+            RoundingBand(Decimal(row["step"]), Decimal(row["up_to"]), row["line"])
+            for row in raw["rounding"]
+        ),
+        reports=tuple(
+            ReportKind(
+                id=row["id"],
+                months=row["months"],
+                due_day=row["due_day"],
+                due_months=tuple(row["due_months"]),
+                line=row["line"],
+            )
+            for row in raw["reports"]
+        ),
+    )

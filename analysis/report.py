@@ -29,7 +29,7 @@ from analysis.evidence import (
 )
 from analysis.measurement import Measurement
 from analysis.plots import Column, Labels, smoke_plot
-from analysis.readings import READINGS
+from analysis.readings import PACKET_READINGS
 from analysis.verdict import Outcome, Subject, Verdict, subjects
 from inventory.models import Configuration, pas_of
 from timeseries.histogram import FIRST_NS
@@ -86,7 +86,7 @@ def render(measurement: Measurement, title: str) -> str:
         ],
         percentiles=PERCENTILES,
         paths=paths,
-        readings=READINGS,
+        readings=PACKET_READINGS,
         notes=measurement.notes,
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.catalogue_rows import DELAY_PARAMETERS
 from analysis.evidence import SelfAccusation, self_accusation
 from analysis.measurement import Measurement
-from analysis.readings import READINGS
+from analysis.readings import PACKET_READINGS
 from analysis.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def result_object(measurement: Measurement) -> dict[str, Any]:
             path: _accusation_object(self_accusation(evidence))
             for path, evidence in measurement.evidence.items()
         },
-        "readings": list(READINGS),
+        "readings": list(PACKET_READINGS),
         "notes": list(measurement.notes),
     }
 

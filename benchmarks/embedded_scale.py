@@ -38,7 +38,7 @@ PATHS: Final = 200
 DAYS: Final = 122
 TRAINS_A_DAY: Final = PATHS * 24 * 60
 TEMPLATES: Final = 2_000
-ROW_GROUP: Final = 4_096
+ROW_GROUP: Final = 16_384
 """As the store's own compaction writes them."""
 TRAIN_OCTETS: Final = 400
 """Of room for each."""

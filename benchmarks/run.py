@@ -40,6 +40,8 @@ NAMES: Final = (
     "embedded_scale",
     "snmp",
     "verdicts",
+    "evaluation",
+    "report_pages",
 )
 """All benchmarks, in the order in which they run."""
 

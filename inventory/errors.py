@@ -36,3 +36,12 @@ class SecretError(Exception):
         super().__init__(f"{message} — {remedy}")
         self.message = message
         self.remedy = remedy
+
+
+class CalendarError(Exception):
+    """Working days or UTC offsets that are not known; the text names country or zone and dates."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} — {remedy}")
+        self.message = message
+        self.remedy = remedy

@@ -13,7 +13,8 @@ from typing import Literal
 
 from inventory.values import ValueKindError
 
-_WRITTEN = re.compile(r"(?P<year>\d{4})-(?:(?P<month>\d\d)|(?P<third>\d))")
+_WRITTEN = re.compile(r"(?P<year>\d{4})-(?:(?P<month>\d\d)|(?P<third>\d))", re.ASCII)
+_YEARS = range(1970, 9_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def four_months(year: int, number: int) -> Period:
 def parse_period(text: str) -> Period:
     """A period as people write it; `ValueKindError` says how."""
     match = _WRITTEN.fullmatch(text.strip())
-    if match is not None and int(match["year"]) >= 1970:
+    if match is not None and int(match["year"]) in _YEARS:
         year = int(match["year"])
         if match["month"] is not None and 1 <= int(match["month"]) <= 12:
             return month(year, int(match["month"]))

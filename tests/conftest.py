@@ -18,7 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("pasprobe", deadline=None)
+hypothesis.settings.load_profile("pasprobe")
 
 CLONE_NEWNET = 0x40000000
 
@@ -228,3 +233,9 @@ def agent(agents: Any) -> Iterator[Callable[..., Any]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def cases() -> Any:
+    """Contracts and facts for the tests of the evaluation (tests/evaluation_cases.py)."""
+    return _beside("evaluation_cases")

@@ -1,235 +1,356 @@
-"""The catalogue against a table written a second time from the annex, and against its lines."""
+"""The catalogue: what there is, in which words, what others say of it, and its JSON."""
 
 from __future__ import annotations
 
 import json
-import os
+import re
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
-from itertools import product
-from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from analysis.catalogue_rows import PathLimits, load_catalogue, pair_class
-from inventory.services import ALL_PROFILES, SERVICES, Profile
-
-H, M, B, S = ALL_PROFILES
-
-# (service, parameter, clause, line): {condition: (value, unit, share)}, (rate, per, step, basis)
-SECOND_TABLE = {
-    ("ip-base", "round-trip-delay", "3.1.2", 148): (
-        {"high": "300", "medium": "400", "base": "500", "base-satellite": "900"},
-        ("ms", "99"),
-        ("0.5", "percent-point", "0.5", "pas"),
-    ),
-    ("ip-base", "packet-loss", "3.1.2", 149): (
-        {"": "1"},
-        ("percent", None),
-        ("0.2", "percent-point", "0.1", "pas"),
-    ),
-    ("ip-qos", "end-to-end-max-delay", "3.2.2", 181): (
-        {"high/high": "350", "high/medium": "500", "high/base": "600", "other": "900"},
-        ("ms", "99"),
-        ("0.5", "percent-point", "0.5", "pair"),
-    ),
-    ("ip-qos", "packet-loss", "3.2.2", 182): (
-        {"": "1"},
-        ("percent", None),
-        ("0.2", "percent-point", "0.1", "pair"),
-    ),
-    ("voip", "one-way-delay", "5.2", 287): (
-        {"high/high": "150", "high/medium": "180", "high/base": "250", "other": "350"},
-        ("ms", "99"),
-        ("0.1", "percent-point", "0.5", "all-pas"),
-    ),
-    ("voip", "jitter", "5.2", 288): (
-        {"high/high": "20", "high/medium": "20", "medium/medium": "20", "other": "40"},
-        ("ms", None),
-        ("0.1", "ms", "1", "all-pas"),
-    ),
-    ("voip", "packet-loss", "5.2", 289): (
-        {"": "1"},
-        ("percent", None),
-        ("0.1", "percent-point", "0.1", "pas"),
-    ),
-    ("video-collaboration", "one-way-delay", "6.2.2", 368): (
-        {"high/high": "100", "high/medium": "120"},
-        ("ms", "99"),
-        ("0.5", "percent-point", "0.5", "all-pas"),
-    ),
-    ("video-collaboration", "jitter", "6.2.2", 369): (
-        {"": "20"},
-        ("ms", None),
-        ("0.1", "ms", "1", "all-pas"),
-    ),
-    ("video-collaboration", "packet-loss", "6.2.2", 371): (
-        {"": "0.1"},
-        ("percent", None),
-        ("0.2", "percent-point", "0.1", "pas"),
-    ),
-    ("video-conference", "one-way-delay", "6.3.2", 406): (
-        {"": "80"},
-        ("ms", "99"),
-        ("0.5", "percent-point", "0.5", "all-pas"),
-    ),
-    ("video-conference", "jitter", "6.3.2", 407): (
-        {"": "20"},
-        ("ms", None),
-        ("0.1", "ms", "1", "all-pas"),
-    ),
-    ("video-conference", "packet-loss", "6.3.2", 409): (
-        {"": "0.1"},
-        ("percent", None),
-        ("0.2", "percent-point", "0.1", "pas"),
-    ),
-}
-
-
-def condition(when: dict[str, str]) -> str:
-    (value,) = when.values() or ("",)
-    return value
-
-
-def test_every_row_is_as_it_was_written_a_second_time() -> None:
-    rows = {}
-    for service in load_catalogue().to_json()["services"]:
-        for parameter in service["parameters"]:
-            (line,) = parameter["lines"]
-            (shape,) = {(row["unit"], row["target_share"]) for row in parameter["limits"]}
-            (penalty,) = parameter["penalties"]
-            assert (penalty["when"], penalty["unit"]) == ({}, "percent")
-            rows[service["id"], parameter["id"], parameter["clause"], line] = (
-                {condition(row["when"]): row["value"] for row in parameter["limits"]},
-                shape,
-                (penalty["rate"], penalty["per"], penalty["step"], penalty["basis"]),
-            )
-    assert rows == SECOND_TABLE
-
-
-@pytest.fixture(scope="module")
-def annex() -> list[str]:
-    """The lines of the annex, where it is at hand."""
-    folder = os.environ.get("PASPROBE_REFERENCE")
-    default = Path(__file__).parents[2] / "shared" / "reference"
-    file = (Path(folder) if folder else default) / "004_80c1bcb612ea7488.txt"
-    if not file.exists():
-        pytest.skip("the annex is not here (set PASPROBE_REFERENCE to its folder)")
-    return file.read_text(encoding="utf-8").split("\n")
-
-
-def italian(number: str, unit: str) -> tuple[str, ...]:
-    texts = {number, number.replace(".", ",")}
-    return tuple(f"{text}{gap}{unit}" for text in texts for gap in ("", " "))
-
-
-def test_every_figure_stands_in_the_line_it_cites(annex: list[str]) -> None:
-    for service in load_catalogue().services:
-        for parameter in service.parameters:
-            (number,) = parameter.lines
-            _, limit, penalty, *_ = annex[number - 1].split(" | ")
-            for row in parameter.limits:
-                unit = "ms" if row.unit == "ms" else "%"
-                assert any(text in limit for text in italian(str(row.value), unit)), (number, row)
-                if row.target_share is not None:
-                    assert f"{row.target_share}%" in limit
-            for cost in parameter.penalties:
-                assert any(penalty.startswith(t) for t in italian(str(cost.rate), "% ")), number
-                step = "per ogni millisecondo" if cost.per == "ms" else italian(str(cost.step), "%")
-                assert any(t in penalty for t in ([step] if isinstance(step, str) else step))
-                basis = {
-                    "pas": "del valore del PAS",
-                    "pair": "del valore della coppia di PAS",
-                    "all-pas": "del valore complessivo dei PAS",
-                }
-                assert basis[cost.basis] in penalty
-
-
-def delay(service: str, one: Profile, other: Profile | None) -> Decimal | None:
-    return load_catalogue().limits_for(service, one, other).delay_ms
-
-
-@pytest.mark.parametrize(
-    ("service", "one", "other", "ms", "jitter_ms"),
-    [
-        ("ip-base", H, None, "300", None),
-        ("ip-base", M, None, "400", None),
-        ("ip-base", B, None, "500", None),
-        ("ip-base", S, None, "900", None),
-        ("ip-base", B, H, "500", None),  # the PAS alone decides (D8)
-        ("voip", H, H, "150", "20"),
-        ("voip", H, M, "180", "20"),
-        ("voip", H, B, "250", "40"),
-        ("voip", H, S, "350", "40"),  # Base Satellite is not Base (D3)
-        ("voip", M, M, "350", "20"),  # odd, but literal (D3)
-        ("voip", M, B, "350", "40"),
-        ("voip", B, B, "350", "40"),
-        ("voip", S, S, "350", "40"),
-        ("ip-qos", H, S, "900", None),
-        ("ip-qos", H, B, "600", None),
-        ("video-collaboration", H, M, "120", "20"),
-        ("video-collaboration", M, M, None, "20"),  # no limit is printed (D4)
-        ("video-conference", H, H, "80", "20"),
-    ],
+from analysis.catalogue_rows import (
+    Basis,
+    LimitUnit,
+    Parameter,
+    PenaltyUnit,
+    Per,
+    ReportItem,
+    Rule,
+    Service,
+    catalogue_files,
+    load_catalogue,
+    read_catalogue,
 )
-def test_a_path_is_judged_by_the_row_of_its_profiles(
-    service: str, one: Profile, other: Profile | None, ms: str | None, jitter_ms: str | None
-) -> None:
-    limits = load_catalogue().limits_for(service, one, other)
-    assert limits.delay_ms == (None if ms is None else Decimal(ms))
-    assert limits.jitter_ms == (None if jitter_ms is None else Decimal(jitter_ms))
-    assert limits.delay_kind == (
-        None if ms is None else "rtt" if service.startswith("ip") else "one-way"
-    )
-    assert limits.delay_share_percent == (None if ms is None else Decimal(99))
-    assert bool(limits.notes) is (ms is None)
+from analysis.errors import CatalogueError
+from analysis.steps import THRESHOLDS
+from inventory.periods import four_months, month
+from inventory.services import SERVICES, Window
+
+PARAMETERS = {
+    "ip-base": "access-guaranteed-bandwidth round-trip-delay packet-loss unit-availability"
+    " restoration-time",
+    "ip-qos": "end-to-end-guaranteed-bandwidth end-to-end-max-delay packet-loss unit-availability"
+    " restoration-time",
+    "security-standard": "unit-availability policy-validation-time policy-implementation-time"
+    " restoration-time",
+    "security-strong": "unit-availability policy-validation-time policy-implementation-time"
+    " unavailability-notification-time incident-reaction-time restoration-time",
+    "voip": "unit-availability call-success-rate configuration-change-time one-way-delay jitter"
+    " packet-loss restoration-time",
+    "email": "overall-availability message-delivery-time account-operation-time restoration-time",
+    "unified-messaging": "um-overall-availability um-message-delivery-time um-restoration-time",
+    "video-collaboration": "unit-availability call-success-rate configuration-change-time"
+    " one-way-delay jitter packet-loss restoration-time",
+    "video-conference": "unit-availability configuration-change-time call-success-rate"
+    " one-way-delay jitter packet-loss restoration-time",
+    "mobile-intranet": "overall-availability restoration-time",
+    "mobile-satellite": "overall-availability restoration-time",
+    "workstation-management": "overall-availability workstation-restoration-time"
+    " remote-software-restoration-time software-distribution-time supplier-activation-time",
+    "lan-management": "overall-availability network-device-restoration-time"
+    " supplier-activation-time",
+    "system-management": "overall-availability server-restoration-time supplier-activation-time"
+    " software-distribution-time remote-software-restoration-time",
+    "asset-management": "asset-availability asset-restoration-time inventory-update-time",
+    "call-center": "waiting-time lost-calls outage-response-time",
+    "provisioning": "local-provisioning centralised-provisioning internal-move external-move",
+    "reporting": "technical-report-deadline contractual-report-deadline",
+}
+"""Of the design, whose ids are fixed."""
+
+ITEMS = {
+    "ip-base": (6, 6),
+    "ip-qos": (6, 6),
+    "security-standard": (6, 9),
+    "security-strong": (8, 9),
+    "voip": (10, 11),  # lines 310 and 311 are one item
+    "email": (7, 7),
+    "unified-messaging": (3, 2),
+    "video-collaboration": (10, 9),
+    "video-conference": (10, 10),
+    "mobile-intranet": (3, 3),
+    "mobile-satellite": (3, 3),
+    "workstation-management": (7, 6),
+    "lan-management": (5, 4),
+    "system-management": (7, 7),
+    "asset-management": (2, 2),
+    "call-center": (4, 4),
+    "provisioning": (1, 1),
+    "reporting": (0, 0),
+}
+"""Of the annex's own lists, counted by hand: contractual, technical."""
+
+OF_EVERY_REPORT = {130: "r-2-3-penalties", 134: "r-2-5-outages", 135: "r-2-5-late"}
+"""Items that chapter 2 asks of every contractual report."""
+
+CONDITIONS = {"profile", "pair", "level", "severity", "option", "bandwidth"}
 
 
-def test_pairs_have_no_order() -> None:
-    for one, other in product(ALL_PROFILES, repeat=2):
-        assert pair_class(one, other) == pair_class(other, one)
-        for service in ("ip-qos", "voip"):
-            assert delay(service, one, other) == delay(service, other, one)
+def every_parameter() -> list[tuple[Service, Parameter]]:
+    return [(s, parameter) for s in load_catalogue().services for parameter in s.parameters]
 
 
-@pytest.mark.parametrize("service", ["ip-qos", "voip", "video-collaboration", "video-conference"])
-def test_a_limit_for_pairs_is_not_applied_to_a_path_without_a_peer(service: str) -> None:
-    limits = load_catalogue().limits_for(service, H, None)
-    assert (limits.delay_ms, limits.jitter_ms) == (None, None)
-    assert limits.loss_percent is not None
-    assert all("no peer" in note for note in limits.notes)
-    assert limits.notes
+def every_item() -> list[tuple[Service, ReportItem]]:
+    return [
+        (service, item)
+        for service in load_catalogue().services
+        for item in (*service.contractual_report, *service.technical_report)
+    ]
 
 
-def test_a_service_without_packet_limits_says_so() -> None:
-    assert load_catalogue().limits_for("email", H, None) == PathLimits(
-        notes=("the catalogue has no packet limits for email",)
-    )
+def parameter(service: str, identifier: str) -> Parameter:
+    found = load_catalogue().parameter(service, identifier)
+    assert found is not None
+    return found
 
 
-def test_the_delay_limits_are_listed_for_the_histograms() -> None:
-    milliseconds = (80, 100, 120, 150, 180, 250, 300, 350, 400, 500, 600, 900)
-    assert load_catalogue().delay_limits_ms == tuple(Decimal(n) for n in milliseconds)
+# what there is
+
+
+def test_the_services_and_parameters_are_those_of_the_design_in_its_order() -> None:
+    found = {s.id: " ".join(p.id for p in s.parameters) for s in load_catalogue().services}
+    assert list(found.items()) == list(PARAMETERS.items())
+    assert len(found) == 18
+    assert len(every_parameter()) == 77
+
+
+@pytest.mark.parametrize("service", PARAMETERS)
+def test_each_report_has_the_items_of_the_annex_and_those_of_chapter_2(service: str) -> None:
+    found = load_catalogue().service(service)
+    assert found is not None
+    own = [i for i in found.contractual_report if i.id not in OF_EVERY_REPORT.values()]
+    assert (len(own), len(found.technical_report)) == ITEMS[service]
+    added = [item.id for item in found.contractual_report[len(own) :]]
+    has_penalties = any(item.source == "penalties" for item in own)
+    assert added == ["r-2-5-outages", "r-2-5-late"] + ["r-2-3-penalties"] * (not has_penalties)
+
+
+def test_rows_use_no_word_that_the_evaluation_does_not_know() -> None:
+    for service, one in every_parameter():
+        assert one.rule in get_args(Rule), one.id
+        assert one.name, one.id
+        assert one.term, one.id
+        assert service.value_basis in get_args(Basis)
+        for limit in one.limits:
+            assert limit.unit in get_args(LimitUnit), one.id
+        for penalty in one.penalties:
+            assert penalty.unit in get_args(PenaltyUnit), one.id
+            assert penalty.per in get_args(Per), one.id
+            assert penalty.basis in get_args(Basis), one.id
+            assert (penalty.unit == "euro") is (penalty.basis == "euro"), one.id
+        for line, when in [(row.line, row.when) for row in one.limits] + [
+            (row.line, row.when) for row in one.penalties
+        ]:
+            assert line in one.lines, one.id
+            assert set(when) <= CONDITIONS, one.id
+
+
+def test_a_percentage_is_charged_in_steps_that_have_a_rounding_band() -> None:
+    steps = {
+        cost.step
+        for _, p in every_parameter()
+        for cost in p.penalties
+        if cost.per == "percent-point"
+    }
+    assert steps == {Decimal("0.1"), Decimal("0.5"), Decimal("1")}  # A5
+    assert steps <= set(THRESHOLDS)
+
+
+def test_only_the_guaranteed_bandwidth_has_neither_limit_nor_penalty() -> None:
+    assert [(s.id, p.id) for s, p in every_parameter() if not p.limits or not p.penalties] == [
+        ("ip-base", "access-guaranteed-bandwidth"),
+        ("ip-qos", "end-to-end-guaranteed-bandwidth"),
+    ]
+    assert [p.id for _, p in every_parameter() if p.rule == "none"] == [
+        "access-guaranteed-bandwidth",
+        "end-to-end-guaranteed-bandwidth",
+    ]  # D10
+
+
+def test_availability_and_success_rates_are_floors_and_all_else_is_a_ceiling() -> None:
+    for _, one in every_parameter():
+        named = one.id.endswith("availability") or one.id == "call-success-rate"
+        assert one.is_floor is named, one.id
+
+
+def test_two_services_are_charged_on_the_fee_of_another() -> None:
+    assert {s.id: s.fee_of for s in load_catalogue().services if s.fee_of} == {
+        "unified-messaging": "email",
+        "asset-management": "system-management",
+    }  # E5, E10
+
+
+# report items
+
+PLAIN = {
+    "tickets", "penalties", "usage", "usage-pairs", "calls", "calls-statistics", "jitter-over",
+    "items", "rules-in-force", "firewall-resources", "charts", "late-responses", "interventions",
+    "outages", "outages-late",
+}  # fmt: skip
+ABOUT_PARAMETERS = {
+    "lines", "late-restorations", "late-requests", "requests", "restoration-statistics",
+    "restored-in-time",
+}  # fmt: skip
+
+
+def test_every_item_names_a_source_that_the_reports_know() -> None:
+    for service, item in every_item():
+        place = (service.id, item.id)
+        if item.kind == "contact-centre":
+            assert item.about in (("received",), ("late",), ("lost",), ("wait",)), place
+        elif item.kind in PLAIN:
+            assert item.about == (), place
+        else:
+            assert item.kind in ABOUT_PARAMETERS, place
+            assert item.about, place
+            assert all(service.parameter(one) for one in item.about), place
+
+
+def test_an_id_stands_once_in_a_list_and_means_the_same_in_both() -> None:
+    for service in load_catalogue().services:
+        meanings: dict[str, tuple[object, ...]] = {}
+        for items in (service.contractual_report, service.technical_report):
+            assert max(Counter(item.id for item in items).values(), default=1) == 1, service.id
+            for item in items:
+                assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", item.id)
+                meaning = (item.text, item.term, item.source, item.operations)
+                assert meanings.setdefault(item.id, meaning) == meaning, (service.id, item.id)
+
+
+def test_the_items_of_mailboxes_share_out_all_operations() -> None:
+    email = load_catalogue().service("email")
+    assert email is not None
+    for items in (email.contractual_report, email.technical_report):
+        operations = [operation for item in items for operation in item.operations]
+        assert operations == ["activation", "deactivation", "block", "password-reset"]
+
+
+# what others say of the same things
 
 
 def test_inventory_and_catalogue_agree_on_who_may_have_a_service() -> None:
-    services = load_catalogue().services
-    assert [s.id for s in services] == [s for s in SERVICES if s in {t.id for t in services}]
-    for service in services:
-        rule = SERVICES[service.id]
+    services = {s.id: s for s in load_catalogue().services}
+    assert set(services) == set(SERVICES)
+    for identifier, service in services.items():
+        rule = SERVICES[identifier]
         assert (service.section, service.levels, service.profiles, service.windows) == (
             rule.section,
             rule.levels,
             rule.profiles,
             rule.windows,
         )
+        assert (service.value_basis == "pas") is rule.per_pas, identifier
 
 
-def test_the_catalogue_prints_as_json() -> None:
-    (first, *_) = json.loads(json.dumps(load_catalogue().to_json()))["services"]
-    assert first["id"] == "ip-base"
-    assert first["parameters"][0]["limits"][0] == {
+def test_the_definitions_agree_with_the_rules_that_use_them() -> None:
+    definitions = load_catalogue().definitions
+    assert {band.step: band.up_to for band in definitions.rounding} == THRESHOLDS
+    assert [(w.id, w.begin_hour, w.end_hour) for w in definitions.windows] == [
+        ("normal", 8, 20),
+        ("extended", 0, 24),
+    ]
+    assert {w.id for w in definitions.windows} == set(get_args(Window))
+    kinds = {kind.id: kind for kind in definitions.reports}
+    for period, kind in ((four_months(2011, 1), "contractual"), (month(2011, 1), "technical")):
+        months = 12 * (period.end.year - period.begin.year) + period.end.month - period.begin.month
+        assert kinds[kind].months == months  # type: ignore[index]
+    ends = {four_months(2011, number).end.month for number in (1, 2, 3)}
+    assert set(kinds["contractual"].due_months) == ends  # F8
+    for report, row in (
+        (kinds["technical"], parameter("reporting", "technical-report-deadline").limits[0]),
+        (kinds["contractual"], parameter("reporting", "contractual-report-deadline").limits[0]),
+    ):
+        assert row.value == report.due_day
+
+
+def test_the_rows_of_a_level_are_those_of_its_definition() -> None:
+    for level in load_catalogue().definitions.levels:
+        for service, one in every_parameter():
+            if level.id not in service.levels or one.rule not in (
+                "unit-availability",
+                "restoration",
+            ):
+                continue
+            defined = (level.availability,) if one.is_floor else level.restoration
+            mine = [row for row in one.limits if row.when["level"] == level.id]
+            assert [(r.when, r.value, r.unit, r.target_share) for r in mine] == [
+                (r.when, r.value, r.unit, r.target_share) for r in defined
+            ], (service.id, one.id)
+
+
+# for machines
+
+
+def test_the_json_has_the_keys_of_the_design_and_no_others() -> None:
+    printed = json.loads(json.dumps(load_catalogue().to_json()))
+    assert set(printed) == {"services"}
+    for service in printed["services"]:
+        assert set(service) == {
+            "id", "section", "value_basis", "windows", "levels", "profiles", "parameters",
+            "contractual_report", "technical_report",
+        }  # fmt: skip
+        for item in (*service["contractual_report"], *service["technical_report"]):
+            assert set(item) == {"id", "text"}
+        for one in service["parameters"]:
+            assert set(one) == {"id", "limits", "penalties", "clause", "lines"}
+            for row in one["limits"]:
+                assert set(row) == {"when", "value", "unit", "target_share"}
+                assert Decimal(row["value"]) > 0
+            for row in one["penalties"]:
+                assert set(row) == {"when", "rate", "unit", "per", "step", "basis"}
+                assert Decimal(row["rate"]) > 0
+                assert Decimal(row["step"]) > 0
+
+
+def test_numbers_are_printed_as_the_annex_prints_them() -> None:
+    (first, *_) = load_catalogue().to_json()["services"]
+    delays, availability = first["parameters"][1], first["parameters"][3]
+    assert delays["limits"][0] == {
         "when": {"profile": "high"},
         "value": "300",
         "unit": "ms",
         "target_share": "99",
     }
+    assert availability["limits"][2] == {
+        "when": {"level": "L3"},
+        "value": "99.9",
+        "unit": "percent",
+        "target_share": None,
+    }
+    assert availability["penalties"][2]["rate"] == "0.8"
+
+
+# from files
+
+
+def test_a_catalogue_is_read_back_from_the_files_that_an_archive_keeps() -> None:
+    files = catalogue_files()
+    assert len(files) == 19
+    assert read_catalogue(dict(reversed(files.items()))) == load_catalogue()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda text: text.replace('id = "call-center"', ""), "lacks the key 'id'"),
+        (lambda text: text.replace('rate = "50"', 'rate = "fifty"'), "no decimal number"),
+        (lambda text: text.replace('clause = "8.1.2"', 'clause = "8.1.2'), "is no TOML"),
+        (lambda text: text.replace('windows = ["extended"]', "windows = 24"), "not as it should"),
+    ],
+)
+def test_a_file_that_is_not_a_catalogue_is_named(spoil: Callable[[str], str], says: str) -> None:
+    files = catalogue_files()
+    spoilt = spoil(files["call-center.toml"])
+    assert spoilt != files["call-center.toml"]
+    with pytest.raises(CatalogueError, match=f"call-center.toml: .*{says}"):
+        read_catalogue({**files, "call-center.toml": spoilt})
+
+
+def test_a_catalogue_without_its_definitions_is_refused() -> None:
+    files = catalogue_files()
+    del files["definitions.toml"]
+    with pytest.raises(CatalogueError, match=r"definitions\.toml: is missing"):
+        read_catalogue(files)

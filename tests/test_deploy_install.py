@@ -117,20 +117,22 @@ def allowed_calls() -> set[str]:
     return allowed
 
 
-def needed(*names: str) -> set[str]:
-    """These distributions and all that they require here."""
-    found: set[str] = set()
-    waiting = [canonicalize_name(name) for name in names]
+def needed(*texts: str) -> set[str]:
+    """The distributions of these requirements (`netmiko[par4]`), and all that they require here."""
+    found: set[tuple[str, str]] = set()
+    waiting = [Requirement(text) for text in texts]
     while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for text in importlib.metadata.requires(name) or ():
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(canonicalize_name(requirement.name))
-    return found
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        for extra in ("", *wanted.extras):
+            if (name, extra) in found:
+                continue
+            found.add((name, extra))
+            for text in importlib.metadata.requires(name) or ():
+                requirement = Requirement(text)
+                if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                    waiting.append(requirement)
+    return {name for name, _ in found}
 
 
 def repacked(name: str, folder: Path) -> None:

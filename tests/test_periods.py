@@ -26,7 +26,7 @@ def test_a_four_month_period_and_a_month_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2011-0", "2011-4", "2011-13", "2011-00", "11-2", "2011", "", "x"]
+    "text", ["2011-0", "2011-4", "2011-13", "2011-00", "11-2", "2011", "", "x", "1969-2", "9999-12"]
 )
 def test_anything_else_is_refused_with_a_remedy(text: str) -> None:
     with pytest.raises(ValueKindError) as refused:

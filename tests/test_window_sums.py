@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,16 @@ def plainly(
     return [sums[key] for key in sorted(sums)]
 
 
+class Elsewhere:
+    """A reader of a store that is no folder: its records can only be added up one by one."""
+
+    def __init__(self, reader: EmbeddedReader) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
 @dataclass
 class Site:
     """A data directory with its writing side."""
@@ -89,9 +100,11 @@ class Site:
         for kind, records in (("trains", [*reader.trains()]), ("rollups", [*reader.rollups()])):
             if kind == "rollups" and any(a % QUARTER_NS or b % QUARTER_NS for a, b in intervals):
                 continue
-            expected = plainly(records, intervals)  # type: ignore[arg-type]
+            expected = plainly(records, intervals)
             assert window_sums(self.folder, kind, intervals) == expected  # type: ignore[arg-type]
             assert window_sums(reader, kind, intervals) == expected  # type: ignore[arg-type]
+            elsewhere: Any = Elsewhere(reader)
+            assert window_sums(elsewhere, kind, intervals) == expected  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 MEMORY = "96MB"
 _ROW_GROUP = 2_048
-_MERGED_ROW_GROUP = 4_096
+_MERGED_ROW_GROUP = 16_384
 _PATHS_AT_ONCE = 200
 _DEVICES_AT_ONCE = 5
 """A switch of 48 ports has 8,000 samples in a quarter of an hour."""

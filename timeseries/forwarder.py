@@ -111,7 +111,7 @@ class Forwarder:
         self._backoff_s = 0.0
         self._not_before = 0.0
         self._replay_not_before = 0.0
-        self._lingering_since: float | None = None
+        self._linger_until: float | None = None
         self._accepted: deque[tuple[float, int]] = deque()
         self._accepted_total = 0
         self._last_error = ""
@@ -170,21 +170,18 @@ class Forwarder:
     def _send_new(self, now: float) -> float:
         batch = self._batch(self._spool.cursor(self._sink), _NO_END)
         if batch is None:
-            self._lingering_since = None
+            self._linger_until = None
             return LINGER_S
-        if not batch.full and self._linger(now):
-            return max(0.0, LINGER_S - (now - (self._lingering_since or now)))
+        if not batch.full:
+            if self._linger_until is None:
+                self._linger_until = now + LINGER_S
+            if now < self._linger_until:
+                return self._linger_until - now
         if not self._deliver(batch, _NO_END):
             return 0.0
-        self._lingering_since = None
+        self._linger_until = None
         self._spool.advance(self._sink, batch.last_id)
         return 0.0
-
-    def _linger(self, now: float) -> bool:
-        """Whether the records that wait may wait for others."""
-        if self._lingering_since is None:
-            self._lingering_since = now
-        return now - self._lingering_since < LINGER_S
 
     def _send_backlog(self, replay: forwarding.Replay, now: float) -> float:
         if now < self._replay_not_before:

@@ -98,13 +98,19 @@ def within(histogram: Iterable[tuple[int, int]], limit_ns: int) -> int:
 
     Raises `StoreError` for any other limit.
     """
+    last = last_bin(limit_ns)
+    return sum(count for index, count in histogram if index <= last)
+
+
+def last_bin(limit_ns: int) -> int:
+    """The bin that ends with this limit. Raises `StoreError` for a limit that is no bound."""
     last = bisect_left(BOUNDS_NS, limit_ns)
     if last == len(BOUNDS_NS) or BOUNDS_NS[last] != limit_ns:
         raise StoreError(
             f"a limit of {limit_ns} ns cannot be re-judged exactly from a histogram: it is none"
             " of its bounds; use the within_limit of the records, or a limit of the catalogue"
         )
-    return sum(count for index, count in histogram if index <= last)
+    return last
 
 
 def percentile(

@@ -147,6 +147,11 @@ class EmbeddedReader:
                     " give the data_dir of an agent that has run, or a copy of it"
                 )
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The data directories that it reads."""
+        return tuple(self._dirs)
+
     def trains(
         self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[TrainRecord]:

@@ -13,29 +13,21 @@ so are read again, the slow way.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import tempfile
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from timeseries import duck, store_files
-from timeseries.codec import check_version, load_row
-from timeseries.errors import DamagedRecordError, StoreError
-from timeseries.reader import Paths, Reader
+from timeseries import store_files
+from timeseries.codec import check_version
+from timeseries.day_scan import DayScan, open_scan, paths_condition
+from timeseries.errors import StoreError
+from timeseries.reader import EmbeddedReader, Paths, Reader
 from timeseries.rollup import QUARTER_NS
-from timeseries.spool_file import SPOOL_NAME
-from timeseries.spool_tail import Tail, open_tail
-from timeseries.store_files import DAY_NS, STORE_NAME
-
-log = logging.getLogger(__name__)
+from timeseries.store_files import DAY_NS
 
 Kind = Literal["trains", "rollups"]
 Interval = tuple[int, int]
@@ -44,8 +36,6 @@ Interval = tuple[int, int]
 _CELLS = {"trains": 17_280, "rollups": 96}
 """Cells of a day: 5 s for trains, a quarter for roll-ups."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AT_ONCE_OCTETS = 8 << 20
-"""Of files that one query reads: enough that its planning does not count."""
 _AGAIN_DAYS = {"trains": 4, "rollups": 128}
 """Days that are read the slow way at once: sorting them has to fit into memory."""
 _COLUMNS = {
@@ -121,17 +111,28 @@ def window_sums(
 ) -> list[PathSums]:
     """Sums over the records that begin in the intervals, by agent and path, in that order.
 
-    `source`: data directories (with what is still in their spools), summed by DuckDB; or any
-    reader, whose records are added up one by one. Intervals that touch or overlap are one.
+    `source`: data directories (with what is still in their spools) or their reader, summed by
+    DuckDB; or any other reader, whose records are added up one by one. Intervals that touch or
+    overlap are one.
     Raises `StoreError` for an interval that ends before it begins, lies before 1970, or (roll-ups)
     does not begin and end with a quarter of an hour; else as the readers do.
     """
     wanted = _joined(intervals_utc, kind)
+    folders = folders_of(source)
+    if folders is None:
+        return _added_up(_one_by_one(cast(Reader, source), kind, wanted, paths))
+    span = (wanted[0][0], wanted[-1][1]) if wanted else (0, 0)
+    with open_scan(folders, kind, *span, threads=threads, memory=memory) as scan:
+        return _added_up(_Sums(scan, kind, paths).over(wanted) if wanted else ())
+
+
+def folders_of(source: Path | Sequence[Path] | Reader) -> Sequence[Path] | None:
+    """The data directories that DuckDB can read; None for a store that lies elsewhere."""
     if isinstance(source, Path):
-        source = [source]
-    if isinstance(source, Sequence):
-        return _Sums(source, kind, paths, threads or os.cpu_count() or 1, memory).over(wanted)
-    return _added_up(_one_by_one(source, kind, wanted, paths))
+        return [source]
+    if isinstance(source, EmbeddedReader):
+        return source.folders
+    return source if isinstance(source, Sequence) else None
 
 
 def _joined(intervals: Sequence[Interval], kind: Kind) -> list[Interval]:
@@ -185,160 +186,49 @@ _Row = tuple[Any, ...]
 
 
 class _Sums:
-    """One call: which files, which of them are damaged."""
+    """One call over data directories."""
 
-    def __init__(
-        self,
-        folders: Sequence[Path],
-        kind: Kind,
-        paths: Paths,
-        threads: int,
-        memory: str,
-    ) -> None:
-        self._folders = folders
+    def __init__(self, scan: DayScan, kind: Kind, paths: Paths) -> None:
+        self._scan = scan
         self._kind = kind
         self._paths = paths
-        self._threads = threads
-        self._memory = memory
-        self._damaged: set[Path] = set()
-        self._spooled_days: set[int] = set()
-        """Starts of the days of which the spools have records."""
-        for folder in folders:
-            if not (folder / STORE_NAME).is_dir() and not (folder / SPOOL_NAME).is_file():
-                raise StoreError(
-                    f"{folder} holds no records (neither {STORE_NAME}/ nor {SPOOL_NAME}):"
-                    " give the data_dir of an agent that has run, or a copy of it"
-                )
 
-    def over(self, intervals: list[Interval]) -> list[PathSums]:
-        """The sums."""
-        if not intervals:
-            return []
-        span = intervals[0][0], intervals[-1][1]
-        with ExitStack() as stack:
-            spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="pasprobe-sum-"))
-            # The spool first, the files later: what is flushed in between is seen in both.
-            tails = [stack.enter_context(open_tail(d / SPOOL_NAME)) for d in self._folders]
-            connection = stack.enter_context(
-                duck.connected(threads=self._threads, memory=self._memory, spill=Path(spill))
-            )
-            duck.create_table(connection, self._kind, "tail")
-            for tail in tails:
-                duck.insert(connection, self._kind, "tail", self._spooled(tail, *span))
-            rows = self._grouped(connection, tails, intervals, span)
-        return _added_up(rows)
-
-    def _spooled(self, tail: Tail, from_ns: int, to_ns: int) -> Iterator[tuple[int, str]]:
-        for id_, payload in tail.rows(self._kind, from_ns, to_ns):
-            try:
-                load_row(self._kind, payload)
-            except DamagedRecordError as error:
-                log.error("%s, record %d is left out: %s", tail.path, id_, error)
-            else:
-                yield id_, payload
-
-    def _grouped(
-        self, connection: Any, tails: Sequence[Tail], intervals: list[Interval], span: Interval
-    ) -> list[_Row]:
+    def over(self, intervals: list[Interval]) -> list[_Row]:
+        """The sums by path and group of days."""
         rows: list[_Row] = []
-        for days in self._together(connection, *span):
-            rows += self._select(connection, tails, _within(intervals, days), days)
+        for days in self._scan.days(intervals[0][0], intervals[-1][1]):
+            rows += self._select(_within(intervals, days), days)
         doubtful = {(*row[:2], day * DAY_NS) for row in rows for day in row[2]}
         again = sorted({day_ns for _, _, day_ns in doubtful})
         step = _AGAIN_DAYS[self._kind]
         for first in range(0, len(again), step):
             days = again[first : first + step]
-            rows += self._select(connection, tails, _within(intervals, days), days, doubtful)
+            rows += self._select(_within(intervals, days), days, doubtful)
         for schema in {row[3] for row in rows}:
             check_version(self._kind, schema)
         return rows
 
-    def _together(self, connection: Any, from_ns: int, to_ns: int) -> Iterator[list[int]]:
-        """Starts of the days that have records, in groups that one query reads."""
-        found = {
-            store_files.day_start_ns(day)
-            for folder in self._folders
-            for day in store_files.days(folder / STORE_NAME, self._kind)
-        }
-        spooled = connection.execute(f"SELECT DISTINCT start_ns // {DAY_NS} FROM tail").fetchall()
-        self._spooled_days = {day * DAY_NS for (day,) in spooled}
-        found |= self._spooled_days
-        group: list[int] = []
-        octets = 0
-        for day_ns in sorted(found):
-            if not from_ns - DAY_NS < day_ns < to_ns:
-                continue
-            size = self._octets(day_ns)
-            if group and octets + size > _AT_ONCE_OCTETS:
-                yield group
-                group, octets = [], 0
-            group.append(day_ns)
-            octets += size
-        if group:
-            yield group
-
-    def _octets(self, day_ns: int) -> int:
-        total = 0
-        for folder in self._folders:
-            for file in self._day_files(folder, day_ns):
-                with contextlib.suppress(FileNotFoundError):  # merged away meanwhile
-                    total += file.stat().st_size
-        return total
-
-    def _day_files(self, folder: Path, day_ns: int) -> list[Path]:
-        place = folder / STORE_NAME / self._kind / store_files.day_of(day_ns)
-        listed = store_files.without_merged(store_files.all_files(place))
-        return [file.path for file in listed if file.path not in self._damaged]
-
     def _select(
         self,
-        connection: Any,
-        tails: Sequence[Tail],
         pieces: list[Interval],
         days: Sequence[int],
         doubtful: Collection[tuple[str, str, int]] = (),
     ) -> list[_Row]:
-        """Sums by path, or those of doubtful (agent, path, day) alone, without what is there twice.
-
-        Begins again without damaged files, or those merged meanwhile.
-        """
-        import duckdb
-
+        """Sums by path, or those of doubtful (agent, path, day) alone, without what is there
+        twice."""
         if not pieces:
             return []
         if len(pieces) > 1:
-            _fill_windows(connection, list(_quarters(pieces)))
+            _fill_windows(self._scan.connection, list(_quarters(pieces)))
         if doubtful:
-            _fill_doubtful(connection, doubtful)
-        attempts = 0
-        while True:
-            columns = f"agent, path, start_ns, spool_id, schema, {_COLUMNS[self._kind]}"
-            where = self._where(pieces)
-            parts = []
-            if not self._spooled_days.isdisjoint(days):
-                parts.append(f"SELECT {columns} FROM tail WHERE {where}")
-            listed: list[Path] = []
-            for folder, tail in zip(self._folders, tails, strict=True):
-                files = [file for day_ns in days for file in self._day_files(folder, day_ns)]
-                if files:
-                    names = ", ".join(map(duck.literal, files))
-                    known = "" if tail.cursor is None else f" AND spool_id <= {tail.cursor}"
-                    parts.append(
-                        f"SELECT {columns} FROM read_parquet([{names}]) WHERE {where}{known}"
-                    )
-                    listed += files
-            if not parts:  # the files were damaged, all of them
-                return []
-            inside = f"({' UNION ALL '.join(parts)})"
-            try:
-                sql = self._sql(inside, joined=len(pieces) > 1, once=bool(doubtful))
-                return list(connection.execute(sql).fetchall())
-            except duckdb.Error as error:
-                attempts += 1
-                merged_away = any(not file.exists() for file in listed)
-                if self._note_damaged(listed) or (merged_away and attempts < 100):
-                    continue
-                raise duck.store_error(error) from error
+            _fill_doubtful(self._scan.connection, doubtful)
+        columns = f"agent, path, start_ns, spool_id, schema, {_COLUMNS[self._kind]}"
+        return self._scan.rows(
+            days,
+            columns,
+            self._where(pieces),
+            lambda inside: self._sql(inside, joined=len(pieces) > 1, once=bool(doubtful)),
+        )
 
     def _sql(self, source: str, *, joined: bool, once: bool) -> str:
         kind = self._kind
@@ -378,15 +268,8 @@ class _Sums:
         where = f"start_ns >= {pieces[0][0]} AND start_ns < {min(pieces[-1][1], 2**63 - 1)}"
         if self._paths is not None:
             names = [self._paths] if isinstance(self._paths, str) else sorted(self._paths)
-            where += f" AND path IN ({', '.join(map(duck.literal, names)) or 'NULL'})"
+            where += f" AND {paths_condition(names)}"
         return where
-
-    def _note_damaged(self, files: Sequence[Path]) -> bool:
-        found = duck.unreadable(files)
-        for file, why in found.items():
-            log.error("%s is damaged and left out: %s", file, why)
-        self._damaged.update(found)
-        return bool(found)
 
 
 def _fill_windows(connection: Any, pieces: Sequence[tuple[int, int, int]]) -> None:

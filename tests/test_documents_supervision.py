@@ -1,0 +1,267 @@
+"""The supervision report of a client and the report of an incident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from analysis.documents.checks import supervised
+from analysis.documents.content import Document, Grid, Message, Number
+from analysis.documents.incident import incident_documents
+from analysis.documents.language import language
+from analysis.documents.material import Material
+from analysis.documents.render_html import render_html
+from analysis.documents.supervision import (
+    Check,
+    Supervision,
+    rate_percent,
+    runs_down,
+    supervision_document,
+)
+from analysis.errors import ReportError
+from analysis.evaluation.asked import Asked, gathered
+from analysis.evaluation.evaluate import evaluate
+from analysis.evaluation.inputs import Inputs
+from analysis.facts import Facts
+from analysis.lines import Gap
+from inventory.models import Influxdb
+from inventory.models import Path as MeasuredPath
+from inventory.operations import Application, Client, Server
+from timeseries.reader import Reader
+from timeseries.records import TrainRecord
+
+CONTRACT = Path(__file__).parents[1] / "examples" / "contract"
+ROME = ZoneInfo("Europe/Rome")
+MINUTE = 60_000_000_000
+
+
+def ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=ROME).timestamp()) * 1_000_000_000
+
+
+def no_server(_: Influxdb) -> Reader:
+    raise AssertionError("nobody asks for a server here")
+
+
+@pytest.fixture(scope="module")
+def june() -> Inputs:
+    asked = Asked("2011-06", CONTRACT / "pasprobe.toml", as_of="2011-09-25")
+    return gathered(asked, os.environ, no_server)
+
+
+class Trains:
+    """A store with trains of one path a minute: (minute, received, valid)."""
+
+    def __init__(self, path: str, trains: list[tuple[int, int, bool]]) -> None:
+        self._path, self._trains = path, trains
+
+    def trains(self, path: str, from_ns: int = 0, to_ns: int = 0) -> Iterator[TrainRecord]:
+        assert path == self._path
+        for minute, received, valid in self._trains:
+            start = ns("2011-06-01T00:00") + minute * MINUTE
+            if from_ns <= start < to_ns:
+                train = SimpleNamespace(start_ns=start, received=received, valid=valid)
+                yield cast(TrainRecord, train)
+
+
+CLIENT = Client(
+    name="shops",
+    report_to=("ops@example.org",),
+    applications=(
+        Application(name="tills", host="192.0.2.77", check="icmp"),
+        Application(name="web", host="192.0.2.77", check="tcp:443"),
+    ),
+)
+PATH = MeasuredPath(id="milano-01/tills", pas="milano-01", service="ip-base", target="192.0.2.77")
+
+
+def supervision(
+    june: Inputs,
+    trains: Collection[tuple[int, int, bool]],
+    *,
+    client: Client = CLIENT,
+    facts: Facts | None = None,
+) -> Supervision:
+    configuration = june.configuration.model_copy(update={"paths": (PATH,)})
+    return supervised(
+        configuration, client, june.period, june.facts if facts is None else facts,
+        cast(Reader, Trains(PATH.id, list(trains))), zone=ROME, calendars=june.calendars,
+        as_of_ns=june.as_of_ns,
+    )  # fmt: skip
+
+
+def table(document: Document, item: str, name: str) -> list[tuple[Any, ...]]:
+    return next(
+        list(one.rows)
+        for section in document.sections
+        for each in section.items
+        if each.id == item
+        for one in each.tables
+        if one.name == name
+    )
+
+
+def test_the_rate_is_the_share_of_answered_checks_and_spoiled_ones_do_not_count(
+    june: Inputs,
+) -> None:
+    trains = [(0, 10, True), (1, 1, True), (2, 0, True), (3, 0, False), (4, 10, True)]
+
+    document = supervision_document(supervision(june, trains))
+
+    first, second = table(document, "rates", "rates")
+    assert first[:3] == ("tills", "192.0.2.77", "icmp")
+    assert first[3] == 4
+    assert first[4] == Number(Fraction(75), "percent", "down")
+    assert first[5:7] == (1, Number(Fraction(2), "minutes", "up"))
+    # Nothing checks a TCP port yet, and the report says so.
+    assert second[3:5] == (0, None)
+    rates = next(i for s in document.sections for i in s.items if i.id == "rates")
+    assert rates.missing
+    note = rates.notes[0]
+    assert isinstance(note, Message)
+    assert note.values["names"] == "web"
+
+
+def test_an_interruption_lasts_to_the_next_answer() -> None:
+    def checks(marks: str) -> list[Check]:
+        return [Check(number, mark == "+") for number, mark in enumerate(marks)]
+
+    assert runs_down(checks("++--+-+")) == [(2, 4), (5, 6)]
+    assert runs_down(checks("--")) == [(0, 1)]
+    assert runs_down(checks("")) == []
+    assert rate_percent(checks("")) is None
+    assert rate_percent(checks("++-")) == Fraction(200, 3)
+
+
+def test_the_graph_has_every_day_of_the_month_in_local_time(june: Inputs) -> None:
+    # 23:59 local of the last of June, and the first minute of July.
+    last = 30 * 24 * 60 - 1
+    document = supervision_document(
+        supervision(june, [(0, 1, True), (last, 0, True), (last + 1, 1, True)])
+    )
+
+    graph = next(i for s in document.sections for i in s.items if i.id == "graph")
+    grid = next(chart for chart in graph.charts if isinstance(chart, Grid))
+    assert len(grid.columns) == 30
+    assert grid.rows[0].classes[0] == 0
+    assert grid.rows[0].classes[29] == 3
+    assert set(grid.rows[0].classes[1:29]) == {None}
+
+
+def test_it_is_addressed_to_the_client_and_due_five_working_days_after_the_month(
+    june: Inputs,
+) -> None:
+    facts = {
+        getattr(name, "id", name): value
+        for name, value in supervision_document(supervision(june, [])).facts
+    }
+
+    assert facts["to"] == ("ops@example.org",)
+    # 1 July 2011 was a Friday.
+    assert facts["due on"] == date(2011, 7, 7)
+
+
+def test_its_incidents_are_those_of_the_sites_of_its_applications(june: Inputs) -> None:
+    found = supervision(june, []).incidents
+    wanted = {
+        t.id
+        for t in june.facts.tickets
+        if "milano-01" in t.pas
+        and t.opened_ns < ns("2011-07-01T00:00")
+        and (t.closed_ns or june.as_of_ns) >= ns("2011-06-01T00:00")
+    }
+
+    assert {ticket.id for ticket in found} == wanted
+    assert wanted
+
+
+def test_a_server_of_the_application_ties_its_site_to_the_client(june: Inputs) -> None:
+    server = Server(id="s", pas="roma-01", production="192.0.2.200", spare="192.0.2.99")
+    client = CLIENT.model_copy(
+        update={"applications": (Application(name="a", host="192.0.2.99", check="icmp"),)}
+    )
+    configuration = june.configuration.model_copy(update={"servers": (server,), "paths": ()})
+
+    found = supervised(
+        configuration, client, june.period, june.facts, None, zone=ROME,
+        calendars=june.calendars, as_of_ns=june.as_of_ns,
+    )  # fmt: skip
+
+    assert all("roma-01" in ticket.pas for ticket in found.incidents)
+    assert found.incidents
+
+
+def test_a_month_without_incident_and_a_month_that_nobody_told_of_differ(june: Inputs) -> None:
+    elsewhere = replace(june.facts, tickets=tuple(
+        t for t in june.facts.tickets if "milano-01" not in t.pas))  # fmt: skip
+
+    quiet = supervision_document(supervision(june, [], facts=elsewhere))
+    untold = supervision_document(supervision(june, [], facts=Facts()))
+
+    assert not quiet.sections[0].items[0].missing
+    assert untold.sections[0].items[0].missing
+
+
+def test_a_supervision_report_is_about_a_month() -> None:
+    four = gathered(
+        Asked("2011-2", CONTRACT / "pasprobe.toml", as_of="2011-09-25"), os.environ, no_server
+    )
+    with pytest.raises(ReportError, match="a month such as"):
+        supervision(four, [])
+
+
+def test_it_is_written_in_french(june: Inputs) -> None:
+    page = render_html(
+        supervision_document(supervision(june, [(0, 1, True), (1, 0, True)])), language("fr")
+    )
+
+    assert "Rapport de supervision" in page
+    assert "Taux de disponibilité" in page
+    assert ' lang="en"' not in page
+
+
+def test_each_incident_closed_in_the_period_has_its_report(june: Inputs) -> None:
+    material = Material(june, evaluate(june))
+
+    documents = incident_documents(material)
+
+    wanted = {
+        f"incident-{t.id}"
+        for t in june.facts.tickets
+        if t.closed_ns is not None
+        and ns("2011-06-01T00:00") <= t.closed_ns < ns("2011-07-01T00:00")
+    }
+    assert {document.name for document in documents} == wanted
+    assert wanted
+    for document in documents:
+        page = render_html(document, language("fr"))
+        assert ' lang="en"' not in page
+        steps = [row[0].id for row in next(
+            t.rows for t in document.sections[0].items[0].tables if t.name == "trail")]  # fmt: skip
+        assert [s for s in steps if s != "restoration expected"] == [
+            "fault opened", "reported", "return notice", "service restored", "closed",
+        ]  # fmt: skip
+
+
+def test_the_report_shows_what_the_trains_saw_meanwhile(june: Inputs) -> None:
+    ticket = next(t for t in june.facts.tickets if t.pas and t.closed_ns and t.restored_ns)
+    assert ticket.restored_ns is not None
+    seen = Gap("p", ticket.services[0], ticket.pas[0], ticket.opened_ns, ticket.restored_ns, "lost")
+    before = replace(seen, start_ns=0, end_ns=ticket.opened_ns)
+    elsewhere = replace(seen, pas="nowhere")
+    inputs = replace(june, outages_seen=(seen, before, elsewhere))
+
+    (document,) = incident_documents(Material(inputs, evaluate(june)), ticket.id)
+
+    rows = table(document, "trains", "seen")
+    assert len(rows) == 1
+    assert rows[0][2].ns == ticket.opened_ns

@@ -1,0 +1,166 @@
+"""Grouped queries over the days of data directories, their Parquet files and spools together.
+
+DuckDB reads the days one after the other, or several together where they are small: a query that
+names ten thousand row groups plans longer than it runs, and groups of a few days fit into memory.
+A damaged file is left out and named in the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from timeseries import duck, store_files
+from timeseries.codec import load_row
+from timeseries.errors import DamagedRecordError, StoreError
+from timeseries.spool_file import SPOOL_NAME
+from timeseries.spool_tail import Tail, open_tail
+from timeseries.store_files import DAY_NS, STORE_NAME
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE_OCTETS = 8 << 20
+"""Of files that one query reads: enough that its planning does not count."""
+
+Row = tuple[Any, ...]
+
+
+class DayScan:
+    """One consistent view of the records of a kind; `open_scan` makes it."""
+
+    def __init__(
+        self, folders: Sequence[Path], kind: str, tails: Sequence[Tail], connection: Any
+    ) -> None:
+        self.connection = connection
+        """DuckDB's; tables that queries join with may be made in it."""
+        self._folders = folders
+        self._kind = kind
+        self._tails = tails
+        self._damaged: set[Path] = set()
+        spooled = connection.execute(f"SELECT DISTINCT start_ns // {DAY_NS} FROM tail").fetchall()
+        self._spooled_days = {day * DAY_NS for (day,) in spooled}
+
+    def days(self, from_ns: int, to_ns: int) -> Iterator[list[int]]:
+        """Starts of the days (UTC) that have records, ascending, in groups for one query each."""
+        found = {
+            store_files.day_start_ns(day)
+            for folder in self._folders
+            for day in store_files.days(folder / STORE_NAME, self._kind)
+        }
+        group: list[int] = []
+        octets = 0
+        for day_ns in sorted(found | self._spooled_days):
+            if not from_ns - DAY_NS < day_ns < to_ns:
+                continue
+            size = self._octets(day_ns)
+            if group and octets + size > _AT_ONCE_OCTETS:
+                yield group
+                group, octets = [], 0
+            group.append(day_ns)
+            octets += size
+        if group:
+            yield group
+
+    def rows(
+        self, days: Sequence[int], columns: str, where: str, sql: Callable[[str], str]
+    ) -> list[Row]:
+        """What a query says of these days; `sql` makes its text from the FROM item.
+
+        Begins again without damaged files, or those merged meanwhile. No records: no rows.
+        """
+        import duckdb
+
+        attempts = 0
+        while True:
+            parts = []
+            if not self._spooled_days.isdisjoint(days):
+                parts.append(f"SELECT {columns} FROM tail WHERE {where}")
+            listed: list[Path] = []
+            for folder, tail in zip(self._folders, self._tails, strict=True):
+                files = [file for day_ns in days for file in self._day_files(folder, day_ns)]
+                if files:
+                    names = ", ".join(map(duck.literal, files))
+                    known = "" if tail.cursor is None else f" AND spool_id <= {tail.cursor}"
+                    parts.append(
+                        f"SELECT {columns} FROM read_parquet([{names}]) WHERE {where}{known}"
+                    )
+                    listed += files
+            if not parts:  # the files were damaged, all of them
+                return []
+            try:
+                text = sql(f"({' UNION ALL '.join(parts)})")
+                return list(self.connection.execute(text).fetchall())
+            except duckdb.Error as error:
+                attempts += 1
+                merged_away = any(not file.exists() for file in listed)
+                if self._note_damaged(listed) or (merged_away and attempts < 100):
+                    continue
+                raise duck.store_error(error) from error
+
+    def _octets(self, day_ns: int) -> int:
+        total = 0
+        for folder in self._folders:
+            for file in self._day_files(folder, day_ns):
+                with contextlib.suppress(FileNotFoundError):  # merged away meanwhile
+                    total += file.stat().st_size
+        return total
+
+    def _day_files(self, folder: Path, day_ns: int) -> list[Path]:
+        place = folder / STORE_NAME / self._kind / store_files.day_of(day_ns)
+        listed = store_files.without_merged(store_files.all_files(place))
+        return [file.path for file in listed if file.path not in self._damaged]
+
+    def _note_damaged(self, files: Sequence[Path]) -> bool:
+        found = duck.unreadable(files)
+        for file, why in found.items():
+            log.error("%s is damaged and left out: %s", file, why)
+        self._damaged.update(found)
+        return bool(found)
+
+
+@contextmanager
+def open_scan(
+    folders: Sequence[Path], kind: str, from_ns: int, to_ns: int, *, threads: int, memory: str
+) -> Iterator[DayScan]:
+    """The records of a kind in [from_ns, to_ns); `threads` 0: one a core.
+
+    Raises `StoreError` for a folder that holds no records.
+    """
+    for folder in folders:
+        if not (folder / STORE_NAME).is_dir() and not (folder / SPOOL_NAME).is_file():
+            raise StoreError(
+                f"{folder} holds no records (neither {STORE_NAME}/ nor {SPOOL_NAME}):"
+                " give the data_dir of an agent that has run, or a copy of it"
+            )
+    with ExitStack() as stack:
+        spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="pasprobe-sum-"))
+        # The spool first, the files later: what is flushed in between is seen in both.
+        tails = [stack.enter_context(open_tail(folder / SPOOL_NAME)) for folder in folders]
+        connection = stack.enter_context(
+            duck.connected(threads=threads or os.cpu_count() or 1, memory=memory, spill=Path(spill))
+        )
+        duck.create_table(connection, kind, "tail")
+        for tail in tails:
+            duck.insert(connection, kind, "tail", _spooled(tail, kind, from_ns, to_ns))
+        yield DayScan(folders, kind, tails, connection)
+
+
+def _spooled(tail: Tail, kind: str, from_ns: int, to_ns: int) -> Iterator[tuple[int, str]]:
+    for id_, payload in tail.rows(kind, from_ns, to_ns):
+        try:
+            load_row(kind, payload)
+        except DamagedRecordError as error:
+            log.error("%s, record %d is left out: %s", tail.path, id_, error)
+        else:
+            yield id_, payload
+
+
+def paths_condition(paths: Sequence[str]) -> str:
+    """SQL that holds for these paths alone."""
+    return f"path IN ({', '.join(map(duck.literal, paths)) or 'NULL'})"
