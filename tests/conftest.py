@@ -235,7 +235,7 @@ def agent(agents: Any) -> Iterator[Callable[..., Any]]:
         one.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cases() -> Any:
     """Contracts and facts for the tests of the evaluation (tests/evaluation_cases.py)."""
     return _beside("evaluation_cases")
