@@ -22,6 +22,7 @@ import inventory.commands
 import timeseries.commands
 
 if TYPE_CHECKING:
+    from agent.daemon.reading import OrderDevices
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
@@ -43,6 +44,12 @@ def _catalogue() -> Catalogue:
     from analysis.catalogue_rows import load_catalogue
 
     return load_catalogue()
+
+
+def _order_devices() -> OrderDevices:
+    from collectors.service import polling_order
+
+    return polling_order
 
 
 def _data_dir(config: Path | None) -> Path:
@@ -72,7 +79,7 @@ def _open_influx(influx: Influxdb) -> Reader:
 
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
-agent.daemon.commands.register(app, _catalogue)
+agent.daemon.commands.register(app, _catalogue, _order_devices)
 timeseries.commands.register(app, _data_dir)
 collectors.commands.register(app)
 analysis.commands.register(app, _open_influx)

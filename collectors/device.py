@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.asking import Asker
@@ -41,6 +41,8 @@ class DeviceCollector:
     client: Client
     keep: Keep
     changed: Callable[[Device], None] = lambda _: None
+    raised: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Events (kind, instance) that an earlier run left open, and since when (UTC ns)."""
     wall_ns: Callable[[], int] = time.time_ns
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     baseline: Baseline = field(default_factory=Baseline)
@@ -61,8 +63,10 @@ class DeviceCollector:
         if self._watch is None:
             access = self.device.access_interface
             self._watch = DeviceWatch(
-                self.agent, self.device.id, self.device.role, (access,) if access else ()
-            )
+                self.agent, self.device.id, self.device.role, (access,) if access else (),
+                self.device.peers,
+            )  # fmt: skip
+            self._watch.recall(self.raised)
         try:
             asker = await self._ready()
             now_ns = self.monotonic_ns()

@@ -84,6 +84,16 @@ class DeviceWatch:
     _active: str = ""
     _changed: int | None = None
 
+    def recall(self, raised: Mapping[tuple[str, str], int]) -> None:
+        """Events (kind, instance) that were raised before this watch began, and since when.
+
+        Without them nobody would see their end.
+        """
+        for (kind, instance), since_ns in raised.items():
+            self._streaks[kind, instance] = _Streak(since_ns=since_ns, raised=True)
+            if kind == "tunnel-lost":
+                self._peers_since[instance] = since_ns - ESTABLISHED_NS
+
     def silent(self, at_ns: int, why: str) -> list[DeviceEventRecord]:
         """A poll was not answered."""
         found = self._note(

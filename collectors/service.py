@@ -1,138 +1,139 @@
-"""All devices of a configuration, polled for as long as an agent runs; for `pasprobe run`.
+"""All devices that an agent asks, polled for as long as it runs; for `pasprobe run`.
 
-Records are handed on in batches from a thread: a spool that waits for its disk delays no poll.
+`agent` and this room do not know each other: `pasprobe.py` hands a `PollingOrder` over, and the
+agent starts it (`agent.daemon.device_service` has its side of the interface).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from collectors.clients import open_client
 from collectors.device import DeviceCollector
-from collectors.poller import Figures, Polled, Poller
-from collectors.snmp import Client, target_of
+from collectors.errors import SnmpError
+from collectors.poller import Polled, Poller
+from collectors.snmp import Client, Target, target_of
+from inventory.models import Configuration, own_devices
 from inventory.operations import Device
-from timeseries.errors import StoreError
 from timeseries.records import DeviceEventRecord, DeviceSampleRecord
 
-log = logging.getLogger(__name__)
-
-BATCH_S = 1.0
-"""How long records wait for others: one commit to the disk for many devices."""
-MOST_WAITING = 200_000
-"""Records kept while the spool refuses them (a full disk); the oldest go first, and are counted."""
-
 DeviceRecord = DeviceSampleRecord | DeviceEventRecord
+Keep = Callable[[Sequence[DeviceRecord]], None]
+Raised = Mapping[str, Mapping[tuple[str, str], int]]
+"""Device -> (kind, instance) -> since when, UTC ns: events that were raised and not cleared."""
 
 
-@dataclass(slots=True)
-class Told:
-    """What the service has been through."""
+@dataclass(frozen=True, slots=True)
+class PollingOrder:
+    """Which devices an agent asks, their secrets read; comparable: a reload sees what changed."""
 
-    recorded: int = 0
-    given_up: int = 0
-    """Records that could not be kept: the spool refused them for too long."""
+    agent: str
+    asked: tuple[tuple[Device, Target], ...]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(device.id for device, _ in self.asked)
+
+    def start(
+        self,
+        keep: Keep,
+        changed: Callable[[str], None],
+        told: Callable[[str, SnmpError | None, int], None],
+        raised: Raised,
+    ) -> DevicePolling:
+        """What polls them once it runs; see `DevicePolling`."""
+        return DevicePolling(self, keep, changed=changed, told=told, raised=raised)
+
+
+def polling_order(configuration: Configuration, environ: Mapping[str, str]) -> PollingOrder | None:
+    """The order for this host; None where it has no device to ask.
+
+    Raises `inventory.errors.SecretError` for a secret that cannot be had.
+    """
+    asked = tuple((one, target_of(one, environ)) for one in own_devices(configuration))
+    agent = configuration.agent
+    return PollingOrder("" if agent is None else agent.name, asked) if asked else None
 
 
 class DevicePolling:
-    """Polls the devices of a configuration that have an `snmp` table.
+    """Polls the devices of an order.
 
-    `keep` appends to the spool (called from a thread, one call at a time); `changed` hears of a
-    device whose configuration was changed. Raises `inventory.errors.SecretError` for a secret that
-    is not there.
+    All callbacks are made in the event loop and must not wait. `keep` takes the records of a poll;
+    `changed` hears of a device whose configuration was changed (a backup is due); `told` of every
+    poll that is over: device, error, failures in a row. `raised` is what an earlier run left open.
     """
 
     def __init__(
         self,
-        agent: str,
-        devices: Iterable[Device],
-        environ: Mapping[str, str],
-        keep: Callable[[Sequence[DeviceRecord]], object],
+        order: PollingOrder,
+        keep: Keep,
         *,
-        changed: Callable[[Device], None] = lambda _: None,
-        told: Callable[[Polled], None] = lambda _: None,
+        changed: Callable[[str], None] = lambda _: None,
+        told: Callable[[str, SnmpError | None, int], None] = lambda *_: None,
+        raised: Raised | None = None,
     ) -> None:
-        self._agent = agent
-        self._environ = environ
+        self._order = order
+        self._targets = {device.id: target for device, target in order.asked}
         self._keep = keep
         self._changed = changed
-        self._waiting: list[DeviceRecord] = []
+        self._told = told
+        self._raised = raised or {}
         self._collectors: dict[str, DeviceCollector] = {}
         self._client: Client | None = None
-        self.told = Told()
-        self._devices = _asked(devices, environ)
-        self._poller = Poller(self._devices, self._poll, told=told)
+        self._poller = Poller((device for device, _ in order.asked), self._poll, told=self._polled)
 
     async def run(self) -> None:
-        """Poll until cancelled; what is waiting is handed on before this returns."""
+        """Poll until cancelled."""
         self._client = open_client()
-        keeping = asyncio.create_task(self._keep_on(), name="keep records of devices")
         try:
             await self._poller.run()
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await self._hand_on()
             for one in self._collectors.values():
                 await one.close()
             self._collectors.clear()
             await self._client.close()
 
-    async def want(self, devices: Iterable[Device]) -> None:
-        """The configuration was read again: poll these from now on. Raises as the constructor."""
-        self._devices = _asked(devices, self._environ)
-        self._poller.want(self._devices)
+    async def want(self, order: PollingOrder, raised: Raised) -> None:
+        """The configuration was read again: poll these from now on.
+
+        A device that did not change keeps its slots and what is known of it.
+        """
+        self._order, self._raised = order, raised
+        self._targets = {device.id: target for device, target in order.asked}
+        self._poller.want(device for device, _ in order.asked)
         await asyncio.sleep(0)  # polls that were cut off have let go of their sessions
-        stay = {one.id: one for one in self._devices}
+        same = {device.id: (device, target) for device, target in order.asked}
         for name, one in list(self._collectors.items()):
-            if stay.get(name) != one.device:
+            if same.get(name) != (one.device, one.target):
                 del self._collectors[name]
                 await one.close()
 
-    def figures(self) -> Figures:
-        """How well the schedule is kept."""
-        return self._poller.figures()
+    def figures(self) -> dict[str, Any]:
+        """How well the schedule is kept, as plain values."""
+        found = self._poller.figures()
+        return {
+            "polls": found.polls,
+            "failed": found.failed,
+            "passed_over": found.passed_over,
+            "lateness_ns": {"p99": found.lateness_p99_ns, "max": found.lateness_max_ns},
+        }
+
+    def _polled(self, poll: Polled) -> None:
+        self._told(poll.device, poll.error, poll.failures)
 
     async def _poll(self, device: Device) -> None:
         if self._client is None:  # pragma: no cover - the poller runs within run() alone
             raise RuntimeError("run() has not begun")
         mine = self._collectors.get(device.id)
         if mine is None:
-            target = target_of(device, self._environ)
             mine = DeviceCollector(
-                self._agent, device, target, self._client, self._waiting.extend, self._changed
-            )
+                self._order.agent, device, self._targets[device.id], self._client, self._keep,
+                lambda changed: self._changed(changed.id),
+                raised=self._raised.get(device.id, {}),
+            )  # fmt: skip
             self._collectors[device.id] = mine
         await mine.poll()
-
-    async def _keep_on(self) -> None:
-        while True:
-            await asyncio.sleep(BATCH_S)
-            await self._hand_on()
-
-    async def _hand_on(self) -> None:
-        if not self._waiting:
-            return
-        batch = list(self._waiting)
-        try:
-            await asyncio.to_thread(self._keep, batch)
-        except StoreError as error:
-            over = len(self._waiting) - MOST_WAITING
-            if over > 0:
-                del self._waiting[:over]
-                self.told.given_up += over
-            log.error("records of devices wait for the spool: %s", error)
-        else:
-            del self._waiting[: len(batch)]
-            self.told.recorded += len(batch)
-
-
-def _asked(devices: Iterable[Device], environ: Mapping[str, str]) -> tuple[Device, ...]:
-    """Those that have an `snmp` table; their secrets are there."""
-    asked = tuple(device for device in devices if device.snmp is not None)
-    for device in asked:
-        target_of(device, environ)
-    return asked

@@ -353,6 +353,17 @@ def own_paths(configuration: Configuration) -> tuple[Path, ...]:
     return tuple(path for path in configuration.paths if path.pas in agent.pas)
 
 
+def own_devices(configuration: Configuration) -> tuple[Device, ...]:
+    """The devices that this host asks by SNMP: those of its PAS, and those of none."""
+    agent = configuration.agent
+    mine = None if agent is None or agent.pas is None else set(agent.pas)
+    return tuple(
+        one
+        for one in configuration.devices
+        if one.snmp is not None and (mine is None or not one.pas or mine & set(one.pas))
+    )
+
+
 def packet_octets(configuration: Configuration, path: Path) -> int:
     """Octets of one packet on the wire from the IP header on; IPv4 where the target is a name."""
     try:

@@ -88,6 +88,8 @@ class Device(Table):
     jump: Host | None = None
     group: Text | None = None
     access_interface: Text | None = None
+    peers: tuple[Host, ...] = ()
+    """Addresses of IKE peers whose tunnels are expected from the first poll on."""
 
 
 class Party(Table):

@@ -254,6 +254,14 @@ class DeviceRollupRecord:
     schema: int = SCHEMA_VERSION
 
 
+MOMENTS = ("restarted", "swapped", "configuration-changed")
+"""Kinds of events that have no end."""
+EVENT_KINDS = (
+    "unreachable", "failover", "tunnel-lost", "interface-down", "error-rate", "environment",
+    "unsaved-change", *MOMENTS,
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceEventRecord:
     """A state of a device that began or ended, after hysteresis."""
@@ -261,8 +269,7 @@ class DeviceEventRecord:
     agent: str
     device: str
     kind: str
-    """unreachable, restarted, swapped, failover, tunnel-lost, interface-down, error-rate,
-    environment, unsaved-change, configuration-changed."""
+    """One of `EVENT_KINDS`."""
     instance: str
     start_ns: int
     """UTC: the poll that made it certain."""
@@ -272,6 +279,11 @@ class DeviceEventRecord:
     since_ns: int = 0
     """UTC: the first poll that showed it; 0 where it is `start_ns`."""
     schema: int = SCHEMA_VERSION
+
+    @property
+    def momentary(self) -> bool:
+        """Whether it has no end: it happened (another unit took over), and is never cleared."""
+        return self.kind in MOMENTS or (self.kind == "failover" and not self.instance)
 
 
 Record = (

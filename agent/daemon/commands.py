@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agent.daemon.reading import OrderDevices
     from inventory.limits import LimitSource
     from inventory.load import Loaded
 
@@ -24,8 +25,13 @@ ANSWER_S = 10.0
 Config = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
 
 
-def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
-    """Add the commands; `limits` gives the SLA catalogue when it is needed."""
+def register(
+    app: typer.Typer,
+    limits: Callable[[], LimitSource],
+    order_devices: Callable[[], OrderDevices],
+) -> None:
+    """Add the commands; `limits` gives the SLA catalogue when it is needed, `order_devices` what
+    makes an order of the configuration's devices."""
 
     @app.command()
     def run(
@@ -36,9 +42,10 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="The same as --log-json.")] = False,
         hand_over: Annotated[bool, typer.Option("--hand-over", hidden=True)] = False,
     ) -> None:
-        """Measure all paths of this host until SIGTERM or Ctrl-C; log to standard error.
+        """Measure all paths of this host and poll its devices until SIGTERM or Ctrl-C.
 
-        SIGHUP (`pasprobe reload`) reads the configuration again. Exit 1: the agent failed.
+        Logs to standard error. SIGHUP (`pasprobe reload`) reads the configuration again. Exit 1:
+        the agent failed.
 
             pasprobe run --config /etc/pasprobe
         """
@@ -50,7 +57,7 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
             from agent.daemon.reading import answer
 
             with _one_line():
-                found = answer(config, limits(), os.environ)
+                found = answer(config, limits(), os.environ, order_devices())
             sys.stdout.buffer.write(pickle.dumps(found))
             return
         # The same command again says what to measure, now and at each reload.
@@ -133,7 +140,9 @@ def register(app: typer.Typer, limits: Callable[[], LimitSource]) -> None:
         if as_json:
             typer.echo(json.dumps(outcome))
         elif outcome["reloaded"]:
-            typer.echo(f"agent (pid {outcome['pid']}) now measures {outcome['paths']} paths")
+            devices = f" and polls {outcome['devices']} devices" if outcome["devices"] else ""
+            measures = f"now measures {outcome['paths']} paths{devices}"
+            typer.echo(f"agent (pid {outcome['pid']}) {measures}")
         else:
             typer.echo("\n".join(outcome["problems"]), err=True)
         if not outcome["reloaded"]:

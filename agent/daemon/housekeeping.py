@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.daemon.background import in_thread
+from agent.daemon.device_service import DeviceService
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
 from agent.daemon.forwarding_service import ForwardingService
@@ -64,6 +65,7 @@ class Housekeeping:
     health: Health
     reflector: ReflectorService
     forwarding: ForwardingService
+    devices: DeviceService
     reload: ReloadState
     newest: dict[str, TrainRecord] | None = None
     """The last train of each path, for `/metrics`; None: nobody asks for it."""
@@ -137,7 +139,8 @@ class Housekeeping:
             self._spooled = self.spooled()
         here = self.dispatcher.assignments
         newest = [train for path, train in (self.newest or {}).items() if path in here]
-        return exposition(self.state(self._spooled), newest, time.time_ns())
+        figures = self.devices.figures()
+        return exposition(self.state(self._spooled), newest, time.time_ns(), figures)
 
     def state(self, spooled: dict[str, Any]) -> dict[str, Any]:
         """The content of the state file; the fields are described in docs/agent.md."""
@@ -178,6 +181,7 @@ class Housekeeping:
                 "dropped": spooled["dropped"],
             },
             "influxdb": spooled["influxdb"],
+            "devices": self.devices.state(),
             "evidence_skipped": self.evidence.skipped,
             "clock": {"synchronised": clock.synchronised, "error_ns": clock.error_ns},
             "configuration": {

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
+from agent.daemon.device_service import DeviceService
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
 from agent.daemon.forwarding_service import ForwardingService
@@ -33,7 +34,7 @@ from agent.daemon.notify import notify
 from agent.daemon.recorder import Recorder
 from agent.daemon.reflector_service import ReflectorService
 from agent.daemon.resolver import Resolver, system_lookup
-from agent.daemon.state import take_lock
+from agent.daemon.state import read_state, take_lock
 from agent.daemon.tally import Health, Lateness, Tally
 from agent.daemon.timeline import SystemTimeline
 from agent.daemon.wanted import Refusal, Wanted, ask
@@ -98,6 +99,11 @@ class Daemon:
         )
         self._reflector = ReflectorService()
         self._reflector.want(wanted.reflector)
+        self._devices = DeviceService(
+            wanted.agent, self._recorder.put, backup_due, lambda: self._house.write_soon(),
+            read_state(wanted.data_dir),
+        )  # fmt: skip
+        self._devices.want(wanted.polling)
         self._reload = ReloadState(configuration=str(wanted.place))
         self._house = Housekeeping(
             agent=wanted.agent,
@@ -111,6 +117,7 @@ class Daemon:
             health=self._health,
             reflector=self._reflector,
             forwarding=self._forwarding,
+            devices=self._devices,
             reload=self._reload,
             newest=None if wanted.metrics is None else {},
         )
@@ -124,11 +131,13 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         event(
             log, logging.INFO, "start",
-            agent=self._wanted.agent, paths=len(self._wanted.assignments), pid=os.getpid(),
-            configuration=self._wanted.place, data_dir=self._wanted.data_dir,
+            agent=self._wanted.agent, paths=len(self._wanted.assignments),
+            devices=len(self._wanted.polling.devices) if self._wanted.polling else 0,
+            pid=os.getpid(), configuration=self._wanted.place, data_dir=self._wanted.data_dir,
         )  # fmt: skip
         work = [
             self._plan(),
+            self._devices.run(),
             self._engine.run(),
             self._reflector.run(),
             self._recorder.run_spool(),
@@ -208,6 +217,7 @@ class Daemon:
             changes = self._dispatcher.apply(wanted.assignments)
             self._reflector.want(wanted.reflector)
             self._forwarding.want(wanted.storage)
+            self._devices.want(wanted.polling)
             self._wanted = wanted
             self._health.keep_only(wanted.assignments)
             event(
@@ -237,7 +247,9 @@ class Daemon:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + FINISH_BY_S
         notify("STOPPING=1")
-        tasks[0].cancel()  # nothing more is planned
+        planning, polling, *_ = tasks
+        planning.cancel()
+        polling.cancel()
         event(log, logging.INFO, "stopping", trains_out=self._dispatcher.out)
         await self._dispatcher.stop(DRAIN_S)
         await self._recorder.finish(deadline - loop.time())
@@ -249,6 +261,11 @@ class Daemon:
         with contextlib.suppress(StoreError):
             self._spool.close()
         self._lock.release()
+
+
+def backup_due(device: str) -> None:
+    """A device's configuration was changed: it should be backed up."""
+    event(log, logging.INFO, "backup-due", device=device)
 
 
 def left_active(data_dir: Path, agent: str, now_ns: int) -> list[PlanRecord]:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from agent.daemon.device_service import Figure
 from agent.daemon.tally import within_limit
 from agent.summary import REASONS
 from timeseries.forwarder import INFLUXDB
-from timeseries.records import TrainRecord
+from timeseries.records import EVENT_KINDS, MOMENTS, TrainRecord
 from timeseries.spool_tail import EMBEDDED
 
 if TYPE_CHECKING:
@@ -82,6 +83,16 @@ _SINK = (
     ("last_success_timestamp_seconds", "last_success_ns", "When it last took records, Unix time."),
 )
 
+_POLLS = (
+    ("device_polls_total", "polls", "Polls that are over."),
+    ("device_polls_failed_total", "failed", "Polls without a usable answer."),
+    ("device_polls_passed_over_total", "passed_over",
+     "Slots that went by while the poll before lasted."),
+    ("device_poll_lateness_p99_seconds", "lateness_ns.p99",
+     "99th percentile of how late the last 4096 polls began."),
+    ("device_poll_lateness_max_seconds", "lateness_ns.max", "And the latest of them."),
+)  # fmt: skip
+
 _TRAIN: tuple[tuple[str, Callable[[TrainRecord], float | None], str], ...] = (
     ("rtt_p50_seconds", lambda train: _seconds(train.rtt.p50_ns), "Median round trip."),
     ("rtt_p95_seconds", lambda train: _seconds(train.rtt.p95_ns), "95th percentile of it."),
@@ -116,17 +127,22 @@ class _Snapshot:
         return self.metrics
 
 
-def exposition(state: Mapping[str, Any], newest: Iterable[TrainRecord], now_ns: int) -> bytes:
+def exposition(
+    state: Mapping[str, Any],
+    newest: Iterable[TrainRecord],
+    now_ns: int,
+    figures: Iterable[Figure] = (),
+) -> bytes:
     """The text of `/metrics`.
 
     `state` is what the agent writes to its state file, `newest` the last train of each path,
-    `now_ns` UTC.
+    `now_ns` UTC, `figures` what the polled devices are doing.
     """
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     snapshot = _Snapshot([])
-    for name, text, labels, values in families(state, newest, now_ns):
+    for name, text, labels, values in families(state, newest, now_ns, figures):
         make = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
         family = make(f"pasprobe_{name}", text, labels=labels)
         for label_values, value in values:
@@ -145,7 +161,10 @@ def _printable(text: str) -> str:
 
 
 def families(
-    state: Mapping[str, Any], newest: Iterable[TrainRecord], now_ns: int
+    state: Mapping[str, Any],
+    newest: Iterable[TrainRecord],
+    now_ns: int,
+    figures: Iterable[Figure] = (),
 ) -> Iterator[Family]:
     """All metrics, without the `pasprobe_` before their names."""
     yield _by("agent_info", "The measuring agent.", "agent", {state["agent"]: 1})
@@ -181,6 +200,8 @@ def families(
         {**dict.fromkeys(DROPPED_KINDS, 0), **state["spool"]["dropped"]},
     )
     yield from _sinks(state, now_ns)
+    if state["devices"] is not None:
+        yield from _devices(state["devices"], figures)
     # A path twice would cost the whole scrape.
     unique = {record.path: record for record in sorted(newest, key=lambda one: one.start_ns)}
     yield from _paths([unique[path] for path in sorted(unique)], bad)
@@ -246,6 +267,66 @@ def _sinks(state: Mapping[str, Any], now_ns: int) -> Iterator[Family]:
         "What the last attempt failed of; absent when it did not.",
         ("sink", "error"),
         [((sink, words[:_WORDS]), 1) for sink, words in sorted(errors.items()) if words],
+    )
+
+
+def _devices(said: Mapping[str, Any], figures: Iterable[Figure]) -> Iterator[Family]:
+    """The polled devices: whether they answer, what is wrong with them, what they are doing."""
+    each: dict[str, Mapping[str, Any]] = dict(sorted(said["each"].items()))
+    failing = sum(one["failures"] > 0 for one in each.values())
+    yield _alone("devices", "Devices that the agent polls.", said["asked"])
+    yield _alone("devices_failing", "Devices whose last poll failed.", failing)
+    yield _alone(
+        "polling_restarts_total", "Times that polling ended by a mistake.", said["restarts"]
+    )
+    schedule = said["schedule"]
+    if schedule is not None:
+        for name, key, text in _POLLS:
+            yield _alone(name, text, _at(schedule, key))
+
+    def by_device(name: str, text: str, values: Mapping[str, float | None]) -> Family:
+        return _by(f"device_{name}", text, "device", values)
+
+    asked = {name: one for name, one in each.items() if one["failures"] or one["answered_ns"]}
+    up = {name: one["failures"] == 0 for name, one in asked.items()}
+    yield by_device("up", "Whether the last poll was answered.", up)
+    yield by_device(
+        "last_answer_timestamp_seconds",
+        "When it last answered a poll, Unix time.",
+        {name: _seconds(one["answered_ns"]) for name, one in each.items()},
+    )
+    yield by_device(
+        "response_seconds",
+        "How long its last answered request took.",
+        {name: _seconds(one["response_ns"]) for name, one in each.items()},
+    )
+    kinds = {
+        (name, kind): sum(one == kind for one, *_ in said_of["raised"])
+        for name, said_of in each.items()
+        for kind in EVENT_KINDS
+        if kind not in MOMENTS
+    }
+    yield Family(
+        "device_events_raised",
+        "Events of this kind that were raised and not cleared.",
+        ("device", "kind"),
+        list(kinds.items()),
+    )
+    yield Family(
+        "device_events_total",
+        "Events of this kind since the agent began; ends are not counted.",
+        ("device", "kind"),
+        [
+            ((name, kind), one["events"].get(kind, 0))
+            for name, one in each.items()
+            for kind in EVENT_KINDS
+        ],
+    )
+    yield Family(
+        "device_figure",
+        "What the last poll said of the device itself, in its unit.",
+        ("device", "figure", "instance", "unit"),
+        [((one.device, one.figure, one.instance, one.unit), one.value) for one in figures],
     )
 
 

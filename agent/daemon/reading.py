@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
 
 from agent.daemon.assignments import Assignment, Judgement
+from agent.daemon.device_service import PollingOrder
 from agent.daemon.wanted import ReflectorOrder, Refusal, StorageOrder, Wanted
 from agent.errors import ProbeError
 from agent.samples import StampOptions, TrainPlan
@@ -28,20 +29,31 @@ from timeseries.influx import InfluxTarget
 from timeseries.retention import Retention
 from timeseries.store_files import DAY_NS
 
+OrderDevices = Callable[[Configuration, Mapping[str, str]], PollingOrder | None]
+"""What of a configuration is asked by SNMP (`collectors.service.polling_order`)."""
+
 
 def answer(
-    config: FilePath | None, limits: LimitSource, environ: Mapping[str, str]
+    config: FilePath | None,
+    limits: LimitSource,
+    environ: Mapping[str, str],
+    order_devices: OrderDevices,
 ) -> Wanted | Refusal:
     """What the configuration wants, or all that is wrong with it."""
     try:
-        return read_wanted(config, limits, environ)
+        return read_wanted(config, limits, environ, order_devices)
     except ConfigurationError as error:
         return Refusal(tuple(str(problem) for problem in error.problems))
     except (ProbeError, SecretError) as error:
         return Refusal((str(error),))
 
 
-def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[str, str]) -> Wanted:
+def read_wanted(
+    config: FilePath | None,
+    limits: LimitSource,
+    environ: Mapping[str, str],
+    order_devices: OrderDevices = lambda *_: None,
+) -> Wanted:
     """Read the configuration; raises `ConfigurationError`, `SecretError`, `ProbeError`."""
     loaded = load(config, environ=environ)
     agent = loaded.configuration.agent
@@ -52,10 +64,11 @@ def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[s
         )
     wanted = assignments(loaded.configuration, limits, environ)
     reflector = reflector_order(loaded.configuration.reflector, environ)
-    if not wanted and reflector is None:
+    polling = order_devices(loaded.configuration, environ)
+    if not wanted and reflector is None and polling is None:
         raise ProbeError(
-            f"{loaded.path}: this host has no path to measure: add a [[path]], or correct"
-            " `pas` in [agent]"
+            f"{loaded.path}: this host has no path to measure and no device to ask: add a"
+            " [[path]], or correct `pas` in [agent]"
         )
     # Absolute, since a reload may come after the folder was left.
     return Wanted(
@@ -66,6 +79,7 @@ def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[s
         reflector=reflector,
         storage=storage_order(loaded.configuration, environ),
         metrics=agent.metrics and (agent.metrics.host, agent.metrics.port),
+        polling=polling,
     )
 
 

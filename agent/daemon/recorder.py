@@ -20,7 +20,7 @@ from agent.daemon.log_lines import event
 from timeseries.codec import encode
 from timeseries.embedded import EmbeddedStore
 from timeseries.errors import SchemaError, StoreError
-from timeseries.records import Record, SampleRecord
+from timeseries.records import DeviceSampleRecord, Record, SampleRecord
 from timeseries.spool import Spool
 from timeseries.spool_tail import EMBEDDED
 
@@ -69,9 +69,10 @@ class Recorder:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Samples go first, then the oldest."""
+        """Single packets and single polls go first, then the oldest."""
         before = len(self._waiting)
-        kept = [one for one in self._waiting if not isinstance(one, SampleRecord)]
+        single = (SampleRecord, DeviceSampleRecord)
+        kept = [one for one in self._waiting if not isinstance(one, single)]
         self._waiting = deque(kept[-(WAITING_MOST // 2) :])
         self.given_up += before - len(self._waiting)
         event(log, logging.ERROR, "records-given-up", total=self.given_up)

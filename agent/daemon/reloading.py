@@ -15,14 +15,14 @@ LOOK_EVERY_S = 0.05
 
 
 def reload_agent(data_dir: Path, longest_s: float) -> dict[str, Any]:
-    """Have the agent of this data directory reload: `{reloaded, pid, paths, problems}`.
+    """Have the agent of this data directory reload: `{reloaded, pid, paths, devices, problems}`.
 
     Raises ProbeError where the agent may not be signalled.
     """
     pid = running_pid(data_dir)
     if pid is None or pid <= 0:
         where = f"no agent runs on {data_dir}: start it with `pasprobe run`"
-        return {"reloaded": False, "pid": None, "paths": None, "problems": [where]}
+        return {"reloaded": False, "pid": None, "paths": None, "devices": None, "problems": [where]}
     before = _attempts(data_dir, pid)
     try:
         os.kill(pid, signal.SIGHUP)
@@ -40,6 +40,7 @@ def reload_agent(data_dir: Path, longest_s: float) -> dict[str, Any]:
                 "reloaded": not problems,
                 "pid": pid,
                 "paths": state["paths"],
+                "devices": (state["devices"] or {"asked": 0})["asked"],
                 "problems": problems,
             }
     silent = f"the agent (pid {pid}) did not say within {longest_s:g} s whether it reloaded"
@@ -47,6 +48,7 @@ def reload_agent(data_dir: Path, longest_s: float) -> dict[str, Any]:
         "reloaded": False,
         "pid": pid,
         "paths": None,
+        "devices": None,
         "problems": [f"{silent}: see its log"],
     }
 

@@ -304,6 +304,7 @@ def agent_lines(found: AgentStatus, now_ns: int) -> list[str]:
         f" {spool['errors']} errors, {spool['given_up'] + sum(spool['dropped'].values())} given up"
     )
     lines += _influx_lines(state.get("influxdb"), now_ns)
+    lines += _device_lines(state.get("devices"), now_ns)
     error = "" if clock["error_ns"] is None else f", error {short_ms(clock['error_ns'])} ms"
     synchronised = "synchronised" if clock["synchronised"] else "not synchronised"
     lines.append(f"clock: {synchronised}{error}")
@@ -326,6 +327,32 @@ def _influx_lines(said: Mapping[str, Any] | None, now_ns: int) -> list[str]:
     ]
     if said["last_error"]:
         lines.append(f"  last error: {said['last_error']}")
+    return lines
+
+
+def _device_lines(said: Mapping[str, Any] | None, now_ns: int) -> list[str]:
+    """How the polled devices are; those that are well are only counted. Nothing without any."""
+    if said is None:
+        return []
+    each = said["each"]
+    silent = sorted(name for name, one in each.items() if one["failures"])
+    never = sum(not one["failures"] and one["answered_ns"] is None for one in each.values())
+    line = f"devices: {said['asked']} polled, {len(silent)} do not answer"
+    if never:
+        line += f", {never} not asked yet"
+    if said["schedule"] is not None:
+        line += f"; lateness p99 {short_ms(said['schedule']['lateness_ns']['p99'])} ms"
+    lines = [line]
+    for name in silent:
+        one = each[name]
+        seen = "" if one["answered_ns"] is None else f", seen {_ago(now_ns - one['answered_ns'])}"
+        lines.append(f"  {name}{seen}: {one['error']}")
+    for name in sorted(each):
+        lines += [
+            f"  {name}: {kind}{instance and ' '}{instance}, since {_ago(now_ns - since_ns)}"
+            for kind, instance, since_ns in each[name]["raised"]
+            if kind != "unreachable"
+        ]
     return lines
 
 

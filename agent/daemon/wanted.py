@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.daemon.assignments import Assignment
+from agent.daemon.device_service import PollingOrder
 from timeseries.influx import InfluxTarget
 from timeseries.retention import Retention
 
@@ -73,6 +74,8 @@ class Wanted:
     storage: StorageOrder
     metrics: tuple[str, int] | None
     """Host and port of `/metrics`."""
+    polling: PollingOrder | None = None
+    """The devices of this host; what is pickled of it names the room that asks them."""
 
 
 @dataclass(frozen=True, slots=True)
