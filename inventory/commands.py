@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from inventory.limits import LimitSource
     from inventory.load import Loaded
     from inventory.models import Influxdb
-    from inventory.overview import PathOverview
+    from inventory.overview import DeviceOverview, PathOverview
 
 CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
 
@@ -69,9 +69,11 @@ def register(
             bool,
             typer.Option("--influx", help="Try the InfluxDB: write, read back, compare, clean up."),
         ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="A list, one object a path.")] = False,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="A list, an object a path or device.")
+        ] = False,
     ) -> None:
-        """Say what would be measured, or all that is wrong and where.
+        """Say what would be measured and polled, or all that is wrong and where.
 
         With --influx, try the server of [influxdb] instead; exit 1: it does not do what it must.
 
@@ -80,7 +82,7 @@ def register(
         from inventory.errors import ConfigurationError
         from inventory.load import load
         from inventory.overview import as_json as row_as_json
-        from inventory.overview import overview
+        from inventory.overview import device_as_json, device_overview, overview
 
         try:
             loaded = load(config, environ=os.environ)
@@ -92,12 +94,16 @@ def register(
                 raise typer.Exit(1)
             return
         rows = overview(loaded.configuration, limits())
+        devices = device_overview(loaded.configuration)
         if as_json:
             import json
 
-            typer.echo(json.dumps([row_as_json(row) for row in rows], indent=2))
+            said = [*map(row_as_json, rows), *map(device_as_json, devices)]
+            typer.echo(json.dumps(said, indent=2))
         else:
             _print_overview(loaded, rows)
+            if devices:
+                _print_devices(devices)
 
 
 def _tried(
@@ -155,3 +161,27 @@ def _print_overview(loaded: Loaded, rows: tuple[PathOverview, ...]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print("packets/s and kbit/s: sent, on average, from the IP header on", style="dim")
+
+
+def _print_devices(rows: tuple[DeviceOverview, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from inventory.overview import device_text
+
+    table = Table(title="devices")
+    for heading in ("device", "platform", "asked at", "by SNMP"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        device, snmp = row.device, row.device.snmp
+        here = row.here or snmp is None
+        host = f"[{device.host}]" if ":" in device.host else device.host
+        how = "" if snmp is None else device_text(snmp)
+        table.add_row(
+            Text(device.id if here else f"{device.id} (not asked here)"),
+            Text(f"{device.role}, {device.platform}"),
+            Text("" if snmp is None else f"{host}:{snmp.port}"),
+            Text("\n".join(part for part in (how, *(f"({note})" for note in row.notes)) if part)),
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

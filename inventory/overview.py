@@ -1,7 +1,8 @@
-"""What a configuration would measure: one row a path, as values that `check` prints."""
+"""What a configuration would measure and ask: rows for paths and devices, which `check` prints."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -10,12 +11,14 @@ from inventory.limits import Limits, LimitSource
 from inventory.models import (
     Configuration,
     Path,
+    own_devices,
     own_paths,
     packet_octets,
     pas_of,
     peer_of,
     target_of,
 )
+from inventory.operations import Device, Snmp
 from inventory.values import HostPort, format_duration
 
 
@@ -63,6 +66,90 @@ def overview(configuration: Configuration, limits: LimitSource) -> tuple[PathOve
             )
         )
     return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOverview:
+    """One device: how it is asked, if it is."""
+
+    device: Device
+    here: bool
+    """This host asks it (`[agent] pas`, and it has an `snmp` table)."""
+    notes: tuple[str, ...]
+
+
+def device_overview(configuration: Configuration) -> tuple[DeviceOverview, ...]:
+    """Every device of a checked configuration, in its order."""
+    mine = {device.id for device in own_devices(configuration)}
+    carried = {
+        (entry.interface or "").partition("/")[0]
+        for pas in configuration.pas
+        for entry in pas.services
+    }
+    return tuple(
+        DeviceOverview(one, one.id in mine, tuple(_device_notes(one, carries=one.id in carried)))
+        for one in configuration.devices
+    )
+
+
+def _device_notes(device: Device, *, carries: bool) -> Iterator[str]:
+    snmp = device.snmp
+    if snmp is None:
+        yield "not polled: it has no snmp table"
+        return
+    if snmp.timeout_ns * (snmp.retries + 1) > snmp.every_ns:
+        yield "without an answer a poll lasts longer than `every`: slots are passed over"
+    if snmp.version == "3" and snmp.auth is None:
+        yield "version 3 without keys: neither its answers nor its secrets are protected"
+    if device.access_interface is not None and not carries:
+        yield "no service of a [[pas]] names its access interface: its use is not reported"
+
+
+def device_text(snmp: Snmp) -> str:
+    """How a device is asked, in one line for people; what is secret stays where it is."""
+    if snmp.version != "3":
+        how = f"v{snmp.version}, community"
+    elif snmp.auth is None:
+        how = f"v3, {snmp.user}, no keys"
+    else:
+        keys = (
+            snmp.auth_protocol
+            if snmp.priv is None
+            else f"{snmp.auth_protocol}+{snmp.priv_protocol}"
+        )
+        how = f"v3, {snmp.user}, {keys}"
+    context = f", context {snmp.context}" if snmp.context else ""
+    return (
+        f"{how}{context} every {format_duration(snmp.every_ns)}, "
+        f"timeout {format_duration(snmp.timeout_ns)}, retries {snmp.retries}"
+    )
+
+
+def device_as_json(row: DeviceOverview) -> dict[str, Any]:
+    """One device for machines."""
+    device, snmp = row.device, row.device.snmp
+    asked = None
+    if snmp is not None:
+        asked = {
+            "version": snmp.version,
+            "port": snmp.port,
+            "user": snmp.user,
+            "every_ns": snmp.every_ns,
+            "timeout_ns": snmp.timeout_ns,
+            "retries": snmp.retries,
+        }
+    return {
+        "device": device.id,
+        "host": device.host,
+        "role": device.role,
+        "platform": device.platform,
+        "pas": list(device.pas),
+        "snmp": asked,
+        "access_interface": device.access_interface,
+        "peers": list(device.peers),
+        "notes": list(row.notes),
+        "here": row.here,
+    }
 
 
 def train_text(path: Path) -> str:

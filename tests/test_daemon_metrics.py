@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.daemon.device_service import Figure
 from agent.daemon.metrics import exposition
 from timeseries.reader import EmbeddedReader
 from timeseries.records import DelayFigures, TrainRecord
@@ -59,11 +60,35 @@ STATE: dict[str, Any] = {
         "last_success_ns": NOW - 100 * 10**9,
         "dead_letters": 2, "replaying": 3000,
     },
+    "devices": {
+        "asked": 3, "restarts": 0,
+        "schedule": {
+            "polls": 90, "failed": 30, "passed_over": 4,
+            "lateness_ns": {"p99": 2_000_000, "max": 9_000_000},
+        },
+        "each": {
+            "pix": {
+                "answered_ns": NOW - 60 * 10**9, "failures": 0, "error": "",
+                "response_ns": 1_250_000, "raised": [["tunnel-lost", "192.0.2.9", 5]],
+                "events": {"tunnel-lost": 2, "restarted": 1},
+            },
+            "sw": {
+                "answered_ns": None, "failures": 3, "error": "no answer", "response_ns": None,
+                "raised": [], "events": {},
+            },
+            "new": {
+                "answered_ns": None, "failures": 0, "error": "", "response_ns": None,
+                "raised": [], "events": {},
+            },
+        },
+    },
     "evidence_skipped": 0,
     "clock": {"synchronised": True, "error_ns": 1_500_000},
     "configuration": {"path": "/etc/pasprobe", "reloads": 1, "at_ns": NOW, "problems": ["wrong"]},
 }  # fmt: skip
 """As `agent.daemon.housekeeping.Housekeeping.state` gives it."""
+
+FIGURES = [Figure("pix", "cpu_1min", "", "%", 12.0), Figure("pix", "memory_free", "ram", "B", 5e6)]
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -79,7 +104,7 @@ def read(text: bytes) -> Series:
 
 
 def series(state: dict[str, Any] = STATE, *trains: TrainRecord) -> Series:
-    return read(exposition(state, trains, NOW))
+    return read(exposition(state, trains, NOW, FIGURES))
 
 
 def one(found: Series, name: str, **labels: str) -> float | None:
@@ -120,6 +145,22 @@ def test_the_agent_says_of_itself_what_its_state_says() -> None:
         ("sink_last_success_timestamp_seconds", {"sink": "influxdb"}, 1_699_999_900),
         ("sink_failing", {"sink": "influxdb"}, 1),
         ("sink_last_error_info", {"sink": "influxdb", "error": '503: "busy"\nlater'}, 1),
+        ("devices", {}, 3),
+        ("devices_failing", {}, 1),
+        ("device_polls_failed_total", {}, 30),
+        ("device_poll_lateness_p99_seconds", {}, 0.002),
+        ("device_up", {"device": "pix"}, 1),
+        ("device_up", {"device": "sw"}, 0),
+        ("device_last_answer_timestamp_seconds", {"device": "pix"}, 1_699_999_940),
+        ("device_response_seconds", {"device": "pix"}, 0.00125),
+        ("device_events_raised", {"device": "pix", "kind": "tunnel-lost"}, 1),
+        ("device_events_raised", {"device": "sw", "kind": "tunnel-lost"}, 0),
+        ("device_events_total", {"device": "pix", "kind": "restarted"}, 1),
+        (
+            "device_figure",
+            {"device": "pix", "figure": "memory_free", "instance": "ram", "unit": "B"},
+            5e6,
+        ),
     ]
     assert [(name, labels, one(found, name, **labels)) for name, labels, _ in expected] == expected
 
@@ -133,6 +174,7 @@ def test_an_agent_without_server_reflector_and_news_leaves_out_what_is_not() -> 
         "reflector": {"listening": None, "restarts": 0, "counters": None},
         "spool": {**STATE["spool"], "depth": 0, "oldest_ns": None},
         "influxdb": None,
+        "devices": None,
         "clock": {"synchronised": False, "error_ns": None},
     }
     found = series(quiet)
@@ -140,9 +182,15 @@ def test_an_agent_without_server_reflector_and_news_leaves_out_what_is_not() -> 
     assert one(found, "clock_synchronised") == 0
     assert one(found, "sink_oldest_record_age_seconds", sink="embedded") == 0
     names = {name for name, _ in found}
+    assert not any(name.startswith("pasprobe_device") for name in names)
     assert not {"pasprobe_clock_error_seconds", "pasprobe_engine_realtime"} & names
     assert not {"pasprobe_send_lateness_p99_seconds", "pasprobe_sink_failing"} & names
     assert not any("influxdb" in dict(labels).values() for _, labels in found)
+
+
+def test_a_device_that_was_not_asked_yet_is_neither_up_nor_down() -> None:
+    assert one(series(), "device_up", device="new") is None
+    assert one(series(), "device_last_answer_timestamp_seconds", device="sw") is None
 
 
 def test_a_path_shows_the_figures_of_its_last_train() -> None:
@@ -209,7 +257,7 @@ def test_an_error_with_half_a_character_does_not_cost_the_scrape() -> None:
 
 
 def test_names_follow_the_conventions_of_prometheus() -> None:
-    text = exposition(STATE, [TRAIN], NOW).decode()
+    text = exposition(STATE, [TRAIN], NOW, FIGURES).decode()
     helped = re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert [name for name, _ in helped] == list(typed)

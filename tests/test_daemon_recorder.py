@@ -13,7 +13,7 @@ import pytest
 from agent.daemon.recorder import Recorder
 from timeseries.embedded import EmbeddedStore
 from timeseries.reader import EmbeddedReader
-from timeseries.records import PlanRecord, SampleRecord
+from timeseries.records import DeviceSampleRecord, PlanRecord, SampleRecord
 from timeseries.spool import Spool
 from timeseries.spool_file import SPOOL_NAME
 
@@ -131,7 +131,10 @@ def test_what_waits_for_a_dead_disk_is_bounded_and_samples_go_first(
     monkeypatch.setattr("agent.daemon.recorder.WAITING_MOST", 100)
 
     async def work(recorder: Recorder) -> None:
-        recorder.put(sample(n) for n in range(90))
+        recorder.put(sample(n) for n in range(80))
+        recorder.put(
+            DeviceSampleRecord("a", "sw", "cpu_1min", "", n, 5, "", "%") for n in range(10)
+        )
         recorder.put(plan(n) for n in range(1, 21))
         assert recorder.given_up == 90
         await until(lambda: recorder.waiting == 0)

@@ -349,7 +349,7 @@ def _device_lines(said: Mapping[str, Any] | None, now_ns: int) -> list[str]:
         lines.append(f"  {name}{seen}: {one['error']}")
     for name in sorted(each):
         lines += [
-            f"  {name}: {kind}{instance and ' '}{instance}, since {_ago(now_ns - since_ns)}"
+            f"  {name}: {kind}{instance and ' '}{instance}, began {_ago(now_ns - since_ns)}"
             for kind, instance, since_ns in each[name]["raised"]
             if kind != "unreachable"
         ]

@@ -1,0 +1,208 @@
+"""`pasprobe run` with devices: a real snmpd polled, lost, found again, and reloads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.daemon.state import read_state
+from agent.daemon.status import AgentStatus, agent_lines
+from timeseries.reader import EmbeddedReader
+from timeseries.records import DeviceEventRecord
+
+PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
+HEAD = '[agent]\nname = "here"\ndata_dir = "data"\n'
+PATH = """
+[[pas]]
+id = "here"
+country = "IT"
+timezone = "Europe/Rome"
+profile = "high"
+services = [{ id = "ip-base", level = "L3", window = "normal" }]
+[[path]]
+id = "a"
+pas = "here"
+service = "ip-base"
+target = "127.0.0.1"
+train = { packets = 3, spacing = "10ms", every = "500ms", timeout = "200ms" }
+"""
+
+
+def device(name: str, port: int, secret: str = '{ file = "secret" }') -> str:
+    return (
+        f'[[device]]\nid = "{name}"\nhost = "127.0.0.1"\nrole = "firewall"\nplatform = "generic"\n'
+        f'snmp = {{ version = "2c", community = {secret}, port = {port}, every = "1s", '
+        'timeout = "400ms" }\n'
+    )
+
+
+def until(so: Callable[[], Any], seconds: float = 40) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := so()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+class Agents:
+    """Agents of one folder; what is still running at the end is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []
+        (folder / "secret").write_text("public\n")
+
+    def configure(self, *parts: str) -> None:
+        (self.folder / "pasprobe.toml").write_text(HEAD + "".join(parts))
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PASPROBE, *words],
+            cwd=self.folder, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    def start(self) -> subprocess.Popen[str]:
+        with (self.folder / "log").open("a") as log:
+            process = subprocess.Popen(
+                [PASPROBE, "run"], cwd=self.folder, stderr=log, text=True, env=dict(os.environ)
+            )
+        self.processes.append(process)
+        return process
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def each(self) -> dict[str, Any]:
+        state = read_state(self.folder / "data") or {}
+        found: dict[str, Any] = (state.get("devices") or {"each": {}})["each"]
+        return found
+
+    def reader(self) -> EmbeddedReader:
+        return EmbeddedReader(self.folder / "data", threads=1)
+
+    def events(self, name: str) -> list[DeviceEventRecord]:
+        return list(self.reader().device_events(name))
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Agents]:
+    agents = Agents(tmp_path)
+    yield agents
+    for process in agents.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_run_polls_a_device_beside_its_paths_and_shows_and_records_it(
+    running: Agents, snmpd: Any
+) -> None:
+    running.configure(PATH, device("box", snmpd.port))
+    process = running.start()
+    until(lambda: running.each.get("box", {}).get("answered_ns"))
+    assert "devices: 1 polled, 0 do not answer" in running.command("status").stdout
+    rated = until(
+        lambda: [
+            one
+            for one in running.reader().device_samples("box")
+            if (one.figure, one.instance) == ("in_rate", "lo") and one.value is not None
+        ]
+    )
+    assert rated[0].agent == "here"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    figures = {one.figure for one in running.reader().device_samples("box")}
+    assert {"reachable", "uptime", "oper", "in_rate", "response_time"} <= figures
+    # What was polled is in the store, as the trains are.
+    assert list((running.folder / "data" / "store" / "device_samples").rglob("*.parquet"))
+    assert all(train.valid for train in running.reader().trains("a"))
+    assert "public" not in running.log
+
+
+def test_a_lost_device_is_an_event_that_ends_even_when_the_agent_was_killed(
+    running: Agents, snmpd: Any
+) -> None:
+    running.configure(device("box", snmpd.port))
+    first = running.start()
+    until(lambda: running.each.get("box", {}).get("answered_ns"))
+    snmpd.stop()
+    until(lambda: running.each["box"]["raised"])
+    said = running.command("status")
+    assert "1 do not answer" in said.stdout
+    assert "no answer within 0.4 s" in said.stdout
+    until(lambda: running.events("box"))
+    first.kill()
+    first.wait()
+
+    snmpd.start()
+    running.start()
+    until(lambda: [one.state for one in running.events("box")] == ["raised", "cleared"])
+    lost, found = running.events("box")
+    assert lost.kind == found.kind == "unreachable"
+    assert lost.since_ns < lost.start_ns < found.since_ns < found.start_ns
+
+
+def test_a_reload_adds_a_device_and_refuses_a_secret_that_is_gone(
+    running: Agents, snmpd: Any
+) -> None:
+    running.configure(PATH)
+    running.start()
+    until(lambda: "event=engine-ready" in running.log)
+    assert (read_state(running.folder / "data") or {}).get("devices") is None
+    running.configure(PATH, device("box", snmpd.port))
+    done = running.command("reload", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["devices"] == 1
+    until(lambda: running.each.get("box", {}).get("answered_ns"))
+
+    running.configure(PATH, device("box", snmpd.port), device("b2", 9, '{ file = "none" }'))
+    refused = running.command("reload", "--json")
+    assert refused.returncode == 1
+    (problem,) = json.loads(refused.stdout)["problems"]
+    assert "the secret file" in problem
+    assert set(running.each) == {"box"}
+
+    running.configure(PATH)
+    assert running.command("reload").returncode == 0
+    until(lambda: (read_state(running.folder / "data") or {})["devices"] is None)
+
+
+def test_status_names_devices_that_are_silent_or_have_something_wrong() -> None:
+    now = 10_000 * 10**9
+    well = {"answered_ns": now, "failures": 0, "error": "", "response_ns": 1, "raised": []}
+    each = {
+        "a": well,
+        "b": {**well, "raised": [["interface-down", "outside", now - 300 * 10**9]]},
+        "c": {
+            **well, "answered_ns": now - 7200 * 10**9, "failures": 9, "error": "no answer",
+            "raised": [["unreachable", "", 0]],
+        },
+        "d": {**well, "answered_ns": None},
+    }  # fmt: skip
+    schedule = {"lateness_ns": {"p99": 1_500_000, "max": 2_000_000}}
+    state = {
+        "started_ns": 0, "written_ns": now, "lateness_today_ns": {"p99": None, "max": None},
+        "engine": {"restarts": 0}, "trains": {"local_drops": 0},
+        "spool": {"depth": 0, "waiting": 0, "errors": 0, "given_up": 0, "dropped": {}},
+        "devices": {"asked": 4, "restarts": 0, "schedule": schedule, "each": each},
+        "clock": {"synchronised": True, "error_ns": None}, "configuration": {"problems": []},
+    }  # fmt: skip
+    lines = agent_lines(AgentStatus("here", Path("data"), 7, state, ()), now)
+    at = lines.index(
+        "devices: 4 polled, 1 do not answer, 1 not asked yet; lateness p99 1.500 ms"
+    )  # fmt: skip
+    assert lines[at + 1 : at + 3] == [
+        "  c, seen 2 h ago: no answer",
+        "  b: interface-down outside, began 5 min ago",
+    ]
