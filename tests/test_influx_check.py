@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from timeseries.codec import SUBJECT
 from timeseries.influx import InfluxTarget
 from timeseries.influx_check import check
 
@@ -19,7 +20,9 @@ def test_influxdb_does_all_that_is_asked_of_it_and_is_left_clean(influx: Any) ->
     steps = list(check(InfluxTarget(influx.url, influx.database, token=influx.token)))
     assert [step.name for step in steps if not step.good] == []
     assert len(steps) == 5
-    assert [influx.count(kind) for kind in ("trains", "samples", "plans", "rollups")] == [0] * 4
+    assert {kind: influx.count(kind) for kind in SUBJECT} == dict.fromkeys(SUBJECT, 0)
+    compared = next(step for step in steps if step.name.startswith("read back"))
+    assert compared.words.startswith(f"{len(SUBJECT)} records")
 
 
 def test_a_wrong_token_ends_the_trial(influx: Any) -> None:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from timeseries.codec import flatten, kind_of
+from timeseries.codec import SUBJECT, flatten, kind_of
+from timeseries.device_rollup import device_rollups
 from timeseries.errors import StoreError
 from timeseries.influx import Accepted, Answer, InfluxTarget, InfluxWriter, Refused
 from timeseries.influx_reader import InfluxReader
 from timeseries.line_protocol import line
 from timeseries.records import (
     DelayFigures,
+    DeviceEventRecord,
+    DeviceSampleRecord,
     PlanRecord,
     Record,
     SampleRecord,
@@ -96,7 +99,18 @@ def _records(path: str, start_ns: int) -> list[Record]:
         _AGENT, path, start_ns + 1, (2, 1), (start_ns, start_ns), (start_ns + 5, 0), (2, 2),
         (2, 0), (0, 0), (0, 0),
     )  # fmt: skip
-    return [train, sample, plan, rollup([train], [plan], start_ns, path)]
+    polled = DeviceSampleRecord(
+        agent=_AGENT, device=path, figure="in_rate", instance="Gi1/0/1, up =", start_ns=start_ns,
+        value=2**62, text="", unit="bit/s", scale=-3, amount=2**40, interval_ns=60_000_000_000,
+    )  # fmt: skip
+    happened = DeviceEventRecord(
+        _AGENT, path, "tunnel-lost", "192.0.2.9", start_ns + 1, "raised", 'no "tunnel"', start_ns
+    )
+    ups: list[Record] = [
+        rollup([train], [plan], start_ns, path),
+        *device_rollups([polled], start_ns),
+    ]
+    return [train, sample, plan, polled, happened, *ups]
 
 
 def _compared(
@@ -119,11 +133,14 @@ def _compared(
 
 
 def _of(reader: InfluxReader, kind: str, path: str) -> Iterator[Any]:
-    readers: dict[str, Callable[[str], Iterator[Any]]] = {
+    readers: Mapping[str, Callable[[str], Iterator[Any]]] = {
         "trains": reader.trains,
         "samples": reader.samples,
         "plans": reader.plans,
         "rollups": reader.rollups,
+        "device_samples": reader.device_samples,
+        "device_rollups": reader.device_rollups,
+        "device_events": reader.device_events,
     }
     return readers[kind](path)
 
@@ -154,19 +171,20 @@ def _cleaned(target: InfluxTarget, path: str) -> Step:
         cert_key_file=None if target.client_key is None else str(target.client_key),
     ) as client:  # fmt: skip
         try:
-            client.delete_api().delete(
-                "1970-01-01T00:00:00Z", "2200-01-01T00:00:00Z", f'path="{path}"',
-                bucket=target.bucket, org=target.org or "-",
-            )  # fmt: skip
+            for subject in sorted(set(SUBJECT.values())):
+                client.delete_api().delete(
+                    "1970-01-01T00:00:00Z", "2200-01-01T00:00:00Z", f'{subject}="{path}"',
+                    bucket=target.bucket, org=target.org or "-",
+                )  # fmt: skip
             return Step(name, True, "deleted (v2 API)")
         except (ApiException, HTTPError):
             pass
     try:
         reader = InfluxReader(target)
-        for kind in ("trains", "samples", "plans", "rollups"):
+        for kind in SUBJECT:
             reader.drop_series(kind, path)
     except StoreError as error:
-        return Step(name, False, f"records of path {path} are left there: {error}")
+        return Step(name, False, f"records of {path} are left there: {error}")
     return Step(name, True, "dropped (InfluxQL)")
 
 

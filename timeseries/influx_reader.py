@@ -178,9 +178,10 @@ class InfluxReader:
             for values in series["values"]:
                 yield record_of(kind, names, [*values, *tags.values()])
 
-    def drop_series(self, kind: str, path: str) -> None:
-        """Delete all records of a path and kind (InfluxDB 1.x)."""
-        self._query(f'DROP SERIES FROM "{kind}" WHERE path = {_quoted(path)}', "POST")
+    def drop_series(self, kind: str, subject: str) -> None:
+        """Delete all records of a path or device and kind (InfluxDB 1.x)."""
+        where = f"{SUBJECT[kind]} = {_quoted(subject)}"
+        self._query(f'DROP SERIES FROM "{kind}" WHERE {where}', "POST")
 
     def _query(self, text: str, method: str = "GET") -> list[dict[str, Any]]:
         """The series of an answer."""
