@@ -250,3 +250,29 @@ def test_the_loading_at_a_restart_is_no_change_of_the_configuration() -> None:
     restarted = Step(Continuity.RESTARTED, 0, "")
     assert desk.poll(*config(9000, 2000, 0), step=restarted) == [("restarted", "", "raised")]
     assert desk.poll(*config(15_000, 2000, 0)) == desk.poll(*config(21_000, 2000, 0)) == []
+
+
+def test_what_was_raised_before_the_watch_began_is_not_raised_again_and_ends() -> None:
+    desk = Desk()
+    peer = "192.0.2.1"
+    desk.watch.recall({("unsaved-change", ""): 1, ("tunnel-lost", peer): 1, ("unreachable", ""): 1})
+    assert [desk.poll(*config(DAY + 6000, DAY, 6000)) for _ in range(3)] == [
+        [],
+        [("unreachable", "", "cleared")],
+        [],
+    ]
+    well: tuple[Figure, ...] = (*config(DAY + 6000, DAY, DAY + 100), ("ike_peer", peer, 1, ""))
+    assert desk.poll(*well) == []
+    assert desk.poll(*well) == [
+        ("tunnel-lost", peer, "cleared"),
+        ("unsaved-change", "", "cleared"),
+    ]
+
+
+def test_a_tunnel_that_was_lost_before_the_watch_began_is_missed_for_a_day() -> None:
+    desk = Desk()
+    desk.watch.recall({("tunnel-lost", "192.0.2.1"): 1})
+    assert desk.poll() == desk.poll() == []
+    desk.minute += 24 * 60
+    assert desk.poll() == [("tunnel-lost", "192.0.2.1", "cleared")]
+    assert desk.poll() == []

@@ -133,6 +133,50 @@ def test_check_lists_each_path_with_its_limits_and_its_cost(app: typer.Typer, he
         assert said in table
 
 
+DEVICES = """
+[[device]]
+id = "fw"
+host = "2001:db8::7"
+role = "firewall"
+platform = "cisco_asa"
+peers = ["192.0.2.9"]
+access_interface = "outside"
+snmp = { version = "3", user = "u", auth = { env = "A" }, priv = { env = "P" }, every = "5m" }
+[[device]]
+id = "sw"
+host = "sw.example"
+role = "switch"
+platform = "cisco_ios"
+snmp = { version = "2c", community = { env = "A" }, every = "1s", port = 1161 }
+[[device]]
+id = "mute"
+host = "192.0.2.1"
+role = "switch"
+platform = "cisco_ios"
+"""
+
+
+def test_check_lists_the_devices_that_would_be_polled_and_shows_no_secret(
+    app: typer.Typer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A", "hidden-one")
+    monkeypatch.setenv("P", "hidden-two")
+    (here / "c.toml").write_text(PAIR + DEVICES)
+    result = CliRunner().invoke(app, ["check", "--config", "c.toml", "--json"])
+    assert result.exit_code == 0, result.output
+    firewall, switch, mute = json.loads(result.stdout)[2:]
+    assert (firewall["device"], firewall["here"], firewall["peers"]) == ("fw", True, ["192.0.2.9"])
+    assert firewall["snmp"]["every_ns"] == 300 * 10**9
+    assert any("access interface" in note for note in firewall["notes"])
+    # Two attempts of 2 s each, once a second.
+    assert any("lasts longer" in note for note in switch["notes"])
+    assert (mute["here"], mute["snmp"]) == (False, None)
+    table = CliRunner().invoke(app, ["check", "--config", "c.toml"]).output
+    for said in ("[2001:db8::7]:161", "v3, u, sha+aes", "sw.example:1161", "v2c, community"):
+        assert said in table
+    assert "hidden" not in table + result.stdout
+
+
 def test_check_says_on_stderr_all_that_is_wrong_and_ends_with_2(
     app: typer.Typer, here: Path
 ) -> None:
