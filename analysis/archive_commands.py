@@ -149,7 +149,7 @@ def _write(
     from timeseries.reader import EmbeddedReader
     from timeseries.seal import head_line
 
-    inputs = gathered(asked, os.environ, open_influx, each_day=True)
+    inputs = gathered(asked, os.environ, open_influx, each_day=True, devices=True)
     loaded = load(asked.config, environ=os.environ, resolve_secrets=False)
     reader = reader_of(asked, loaded.configuration, open_influx)
     folders = reader.folders if isinstance(reader, EmbeddedReader) else ()

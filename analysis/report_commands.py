@@ -163,7 +163,7 @@ def _documents(
     from analysis.evaluation.evaluate import evaluate
     from analysis.evaluation.result_json import result_object
 
-    inputs = gathered(asked, os.environ, open_influx, each_day=True)
+    inputs = gathered(asked, os.environ, open_influx, each_day=True, devices=kind == "technical")
     if kind == "supervision":
         return _supervision(inputs, asked, open_influx, client)
     material = _material(inputs, evaluate(inputs), asked, previous)
@@ -194,7 +194,7 @@ def _seals(inputs: Inputs, asked: Asked) -> tuple[str, ...]:
 
     if INFLUX in asked.store:
         return ("Seal: a central server has none; the agents' data directories do.",)
-    if not inputs.traffic:
+    if not inputs.traffic and not inputs.devices:
         return ()
     agent = inputs.configuration.agent
     folders = [Path(folder) for folder in asked.store]

@@ -10,13 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
-from timeseries.records import DeviceRollupRecord
 from timeseries.rollup import QUARTER_NS
 
 HOUR_NS = 4 * QUARTER_NS
 _BITS_OF_AN_OCTET_A_SECOND = 8 * 1_000_000_000
 IN, OUT = "in_rate", "out_rate"
+
+
+class Counted(Protocol):
+    """A roll-up of an interface's counter, of a quarter of an hour or of a local hour."""
+
+    @property
+    def figure(self) -> str: ...
+
+    @property
+    def instance(self) -> str: ...
+
+    @property
+    def start_ns(self) -> int: ...
+
+    @property
+    def amount(self) -> int | None: ...
+
+    @property
+    def covered_ns(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +53,7 @@ class HourOfUse:
 
 
 def hourly_use(
-    rollups: Iterable[DeviceRollupRecord], interface: str, bandwidth_bps: int, begin_ns: int
+    rollups: Iterable[Counted], interface: str, bandwidth_bps: int, begin_ns: int
 ) -> list[HourOfUse]:
     """The hours from `begin_ns` (UTC ns) on in which the interface was measured, by time.
 

@@ -17,7 +17,7 @@ from timeseries.codec import SUBJECT, identity_of, subject_of
 from timeseries.errors import StoreError
 from timeseries.influx import InfluxTarget
 from timeseries.line_protocol import record_of
-from timeseries.reader import FOREVER_NS, Paths, PathSummary
+from timeseries.reader import FOREVER_NS, Only, Paths, PathSummary
 from timeseries.records import (
     DeviceEventRecord,
     DeviceRollupRecord,
@@ -96,10 +96,15 @@ class InfluxReader:
         return cast(Iterator[DeviceSampleRecord], found)
 
     def device_rollups(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+        self,
+        device: Paths = None,
+        from_ns: int = 0,
+        to_ns: int = FOREVER_NS,
+        *,
+        only: Only | None = None,
     ) -> Iterator[DeviceRollupRecord]:
         """See `Reader`."""
-        found = self._records("device_rollups", device, from_ns, to_ns)
+        found = self._records("device_rollups", device, from_ns, to_ns, only)
         return cast(Iterator[DeviceRollupRecord], found)
 
     def device_events(
@@ -138,11 +143,13 @@ class InfluxReader:
         )
         return sorted(series["tags"][name] for series in answer)
 
-    def _records(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[Record]:
+    def _records(
+        self, kind: str, path: Paths, from_ns: int, to_ns: int, only: Only | None = None
+    ) -> Iterator[Record]:
         wanted = None if path is None or isinstance(path, str) else set(path)
         if wanted is not None and len(wanted) > MOST_NAMED:
             path = None
-        found = self._pages(kind, path, from_ns, to_ns)
+        found = self._pages(kind, path, from_ns, to_ns, only)
         for _, together in groupby(found, key=lambda record: record.start_ns):
             previous: tuple[object, ...] | None = None
             for record in sorted(together, key=_newest_revision_first):
@@ -151,13 +158,16 @@ class InfluxReader:
                     yield record
                 previous = identity
 
-    def _pages(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[Record]:
+    def _pages(
+        self, kind: str, path: Paths, from_ns: int, to_ns: int, only: Only | None = None
+    ) -> Iterator[Record]:
         """All records by time, page by page; the next one begins at the last instant of the one
         before, of which some may be missing yet."""
         limit = PAGE_ROWS
         known: list[Record] = []
         while from_ns < to_ns:
-            clauses = f"{_where(kind, path, from_ns, to_ns)} ORDER BY time ASC LIMIT {limit}"
+            where = _where(kind, path, from_ns, to_ns) + _only(only or {})
+            clauses = f"{where} ORDER BY time ASC LIMIT {limit}"
             page = list(self._select(kind, clauses))
             yield from (record for record in page if record not in known)
             if len(page) < limit:
@@ -236,6 +246,16 @@ def _where(kind: str, path: Paths, from_ns: int, to_ns: int) -> str:
     if not names:
         return f"{where} AND {subject} = ''"
     return f"{where} AND ({' OR '.join(f'{subject} = {_quoted(name)}' for name in names)})"
+
+
+def _only(wanted: Only) -> str:
+    """An empty tag is left out when written, and is '' here."""
+    return "".join(
+        f" AND ({' OR '.join(f'{column} = {_quoted(value)}' for value in sorted(values))})"
+        if values
+        else f" AND {SUBJECT['device_rollups']} = ''"
+        for column, values in wanted.items()
+    )
 
 
 def _newest_revision_first(record: Record) -> tuple[tuple[object, ...], int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,8 @@ _DAY_IN_ONE_BYTES = 32 << 20
 
 Paths = str | Collection[str] | None
 """One path, several, or all (None)."""
+Only = Mapping[str, Collection[str]]
+"""Column -> the values that are wanted of it; the others are not read at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,14 @@ class Reader(Protocol):
         """What was asked of devices, poll by poll."""
 
     def device_rollups(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+        self,
+        device: Paths = None,
+        from_ns: int = 0,
+        to_ns: int = FOREVER_NS,
+        *,
+        only: Only | None = None,
     ) -> Iterator[DeviceRollupRecord]:
-        """Its quarter-hour roll-ups, each in its newest revision."""
+        """Its quarter-hour roll-ups, each in its newest revision; `only`: by figure, instance."""
 
     def device_events(
         self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
@@ -184,10 +191,15 @@ class EmbeddedReader:
         return cast(Iterator[DeviceSampleRecord], found)
 
     def device_rollups(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
+        self,
+        device: Paths = None,
+        from_ns: int = 0,
+        to_ns: int = FOREVER_NS,
+        *,
+        only: Only | None = None,
     ) -> Iterator[DeviceRollupRecord]:
         """See `Reader`."""
-        found = self._records("device_rollups", device, from_ns, to_ns)
+        found = self._records("device_rollups", device, from_ns, to_ns, only)
         return cast(Iterator[DeviceRollupRecord], found)
 
     def device_events(
@@ -263,11 +275,24 @@ class EmbeddedReader:
                 f" {', '.join(IDENTITY[kind])} ORDER BY spool_id DESC) = 1)",
             )
 
-    def _records(self, kind: str, path: Paths, from_ns: int, to_ns: int) -> Iterator[Record]:
+    def _records(
+        self, kind: str, path: Paths, from_ns: int, to_ns: int, only: Only | None = None
+    ) -> Iterator[Record]:
         if kind not in KINDS:
             raise StoreError(f"there are no records of kind {kind!r}: {', '.join(KINDS)}")
         names = IDENTITY[kind]
-        sql = f"SELECT {{columns}} FROM {{source}} ORDER BY {', '.join(names)}, spool_id DESC"
+        where = (
+            " AND ".join(
+                f"{column} IN ({', '.join(map(duck.literal, sorted(values))) or 'NULL'})"
+                for column, values in (only or {}).items()
+            )
+            .replace("{", "{{")
+            .replace("}", "}}")
+        )  # the text is a format; a name may hold braces
+        sql = (
+            f"SELECT {{columns}} FROM {{source}} WHERE {where or 'true'}"
+            f" ORDER BY {', '.join(names)}, spool_id DESC"
+        )
         previous: tuple[object, ...] = ()
         with self._open(kind, from_ns, to_ns) as opened:
             for begin, end in self._slices(opened, kind, from_ns, to_ns):

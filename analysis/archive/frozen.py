@@ -14,9 +14,11 @@ from typing import Any
 from analysis.archive import layout
 from analysis.archive.contract_toml import configuration_text, read_configuration_text
 from analysis.archive.values import (
+    devices_text,
     facts_text,
     gaps_text,
     json_text,
+    read_devices_text,
     read_facts_text,
     read_gaps_text,
     read_json,
@@ -64,6 +66,8 @@ def freeze(inputs: Inputs, catalogue: Mapping[str, str]) -> dict[str, bytes]:
         ),
         layout.ZONES: json_text(_frozen_zones(inputs)),
     }
+    if inputs.devices:
+        found[layout.DEVICES] = devices_text(inputs.devices)
     found |= {layout.CATALOGUE + name: text.encode() for name, text in catalogue.items()}
     return found
 
@@ -94,6 +98,10 @@ def thaw(contents: Contents) -> Inputs:
         readings=_readings(contents),
         calendars=_calendars(contents),
         zones=_zones(contents),
+        # Archives of before there were collectors have none; a period without devices neither.
+        devices=read_devices_text(layout.DEVICES, contents[layout.DEVICES])
+        if layout.DEVICES in contents
+        else (),
     )
 
 

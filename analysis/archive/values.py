@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.device_figures import PolledDevice
 from analysis.errors import ArchiveError
 from analysis.facts import Facts
 from analysis.lines import Gap
@@ -22,6 +23,7 @@ from analysis.traffic import PathTraffic
 _T = TypeVar("_T")
 Paths = tuple[PathTraffic, ...]
 Gaps = tuple[Gap, ...]
+Devices = tuple[PolledDevice, ...]
 
 
 def facts_text(facts: Facts) -> bytes:
@@ -40,6 +42,17 @@ def traffic_text(traffic: Paths) -> bytes:
 def gaps_text(gaps: Gaps) -> bytes:
     """Stretches of time."""
     return _rows(gaps) + b"\n"
+
+
+def devices_text(devices: Devices) -> bytes:
+    """Polled devices with their hours."""
+    return _rows(devices) + b"\n"
+
+
+def read_devices_text(name: str, octets: bytes) -> Devices:
+    """What `devices_text` wrote; `ArchiveError` as below."""
+    found: Devices = _read(Devices, name, octets)
+    return found
 
 
 def read_facts_text(name: str, octets: bytes) -> Facts:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from analysis.catalogue_rows import ReportItem, Service
 from analysis.documents import (
     items_calls,
+    items_devices,
     items_lines,
     items_requests,
     items_tables,
@@ -44,7 +45,7 @@ BUILDERS: Mapping[str, Builder] = {
     "contact-centre": items_calls.contact_centre,
     "items": items_tables.table_item,
     "rules-in-force": items_tables.rules_in_force,
-    "firewall-resources": items_tables.table_item,
+    "firewall-resources": items_devices.firewall_resources,
     "charts": items_tables.summary_charts,
 }
 """First word of a source -> who builds it; a test holds it to the catalogue."""

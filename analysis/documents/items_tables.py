@@ -40,7 +40,7 @@ _SHORT = 48
 
 
 def table_item(material: Material, service: Service, item: ReportItem) -> Parts:
-    """`items`, `firewall-resources`: the rows of the period; a series also as statistics."""
+    """`items`: the rows of the period; a series also as statistics."""
     return _of_file(material, service, item, material.table(service.id, item.id))
 
 

@@ -52,6 +52,8 @@ UNITS: Mapping[str, Message] = {
     "calls": msg("{value} calls"),
     "events": msg("{value} events"),
     "mbps": msg("{value} Mbps"),
+    "celsius": msg("{value} °C"),
+    "watts": msg("{value} W"),
     "": msg("{value}"),
 }
 """Unit of a `Number` -> how it stands beside its value."""

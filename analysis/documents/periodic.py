@@ -24,6 +24,7 @@ from analysis.documents.content import (
 )
 from analysis.documents.corrections import corrections
 from analysis.documents.items import build_item
+from analysis.documents.items_devices import devices_section
 from analysis.documents.material import Material, service_name
 from analysis.errors import ReportError
 from analysis.lines import Status
@@ -46,6 +47,7 @@ def periodic_document(material: Material, kind: Kind, data: Mapping[str, Any]) -
     sections = [
         _first(material, kind),
         *(_service(material, kind, service) for service in material.services),
+        *_devices(material, kind),
         _last(material),
     ]
     items = [item for section in sections[1:-1] for item in section.items if item.place]
@@ -133,6 +135,19 @@ def _service(material: Material, kind: Kind, service: Service) -> Section:
         (*items, ahead) if ahead is not None else tuple(items),
         _contracted(material, service),
     )
+
+
+def _devices(material: Material, kind: Kind) -> tuple[Section, ...]:
+    """The technical report's own section on what was polled."""
+    if kind != "technical":
+        return ()
+    shown = [
+        service
+        for service in material.services
+        if any(item.kind == "firewall-resources" for item in service.technical_report)
+    ]
+    found = devices_section(material, shown)
+    return () if found is None else (found,)
 
 
 def _contracted(material: Material, service: Service) -> Text:

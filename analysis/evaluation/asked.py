@@ -45,7 +45,12 @@ class Asked:
 
 
 def gathered(
-    asked: Asked, environ: Mapping[str, str], open_influx: OpenInflux, *, each_day: bool = False
+    asked: Asked,
+    environ: Mapping[str, str],
+    open_influx: OpenInflux,
+    *,
+    each_day: bool = False,
+    devices: bool = False,
 ) -> Inputs:
     """The inputs that were asked for, with the store read.
 
@@ -63,6 +68,7 @@ def gathered(
         as_of_ns=as_of_ns(asked.as_of, configuration),
         each_day=each_day,
         from_trains=asked.from_trains,
+        devices=devices,
     )
 
 

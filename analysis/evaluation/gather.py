@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from analysis.catalogue_rows import Catalogue
+from analysis.device_figures import survey_devices
 from analysis.evaluation.case import left_out
 from analysis.evaluation.contract_checks import check_contract
 from analysis.evaluation.inputs import Inputs
@@ -44,12 +45,14 @@ def gather(
     as_of_ns: int,
     each_day: bool = False,
     from_trains: bool = False,
+    devices: bool = False,
 ) -> Inputs:
     """The inputs of one evaluation.
 
     Of a month the packets of the four months so far are read too, for its outlook. `each_day` keeps
-    the counters of each day apart, as `sla explain` and the charts need them. Raises
-    `ContractError`, `FactsError`, `CalendarError` and `StoreError`.
+    the counters of each day apart, as `sla explain` and the charts need them; `devices` reads what
+    was polled of devices in a month, for the technical report. Raises `ContractError`,
+    `FactsError`, `CalendarError` and `StoreError`.
     """
     check_contract(configuration, catalogue)
     readings = readings_of(configuration)
@@ -70,7 +73,12 @@ def gather(
         calendars=calendars_of(configuration, facts, period, as_of_ns),
         zones=zones,
     )
-    if sources.store is None or not configuration.paths:
+    if sources.store is None:
+        return inputs
+    if devices and period.kind == "month" and configuration.devices:
+        polled = survey_devices(configuration, period, sources.store, zones, as_of_ns=as_of_ns)
+        inputs = replace(inputs, devices=polled)
+    if not configuration.paths:
         return inputs
     return _with_store(inputs, sources.store, each_day=each_day, from_trains=from_trains)
 

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from analysis.catalogue_rows import Catalogue
+from analysis.device_figures import PolledDevice
 from analysis.facts import Facts
 from analysis.lines import Gap
 from analysis.traffic import PathTraffic
@@ -42,3 +43,5 @@ class Inputs:
     """Country code -> its working days."""
     zones: Mapping[str, tzinfo]
     """Name of a time zone -> what it was at the time of the evaluation."""
+    devices: tuple[PolledDevice, ...] = ()
+    """Polled firewalls and switches of a month; no line and no euro rests on them."""
