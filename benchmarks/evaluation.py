@@ -51,7 +51,7 @@ PERIOD: Final = parse_period("2026-3")
 
 
 def run_once() -> dict[str, float | str]:
-    """Generate, evaluate, compare; $PASPROBE_BENCH_STORE keeps what is generated for the next run."""
+    """Generate, evaluate, compare; $PASPROBE_BENCH_STORE keeps what is generated for next time."""
     stores = _stores()
     trains = sum(store.trains for store in stores)
     kept = os.environ.get("PASPROBE_BENCH_STORE")
