@@ -92,7 +92,7 @@ CASES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Outcome:
     """One train: what was reported, what is true."""
 
     case: Case
@@ -169,7 +169,7 @@ def _need() -> None:
         raise Unavailable("verdicts need /dev/net/tun: modprobe tun")
 
 
-def _figures(outcomes: list[Status]) -> dict[str, float | str]:
+def _figures(outcomes: list[Outcome]) -> dict[str, float | str]:
     figures: dict[str, float | str] = {
         "trains": len(outcomes),
         "packets": sum(outcome.truth.sent for outcome in outcomes),
@@ -220,7 +220,7 @@ def _us(ns: Fraction) -> float:
     return round(float(ns / 1000), 3)
 
 
-def _measure(case: Case) -> list[Status]:
+def _measure(case: Case) -> list[Outcome]:
     limit = case.limits.delay_ms
     if limit is None:
         raise ValueError(f"ip-base has no delay limit for {case.profile}")
@@ -246,7 +246,7 @@ def _measure(case: Case) -> list[Status]:
         seen: dict[str, list[Seen]] = {n: list(read_capture(path)) for n, path in taps.items()}
         timeout_ns, limit_ns = case.timeout_ms * 1_000_000, int(limit * 1_000_000)
         return [
-            Status(
+            Outcome(
                 case,
                 method,
                 reported[method],
@@ -332,7 +332,7 @@ def _line(stream: Any) -> str:
     return cast("str", stream.readline())
 
 
-def _link(outcome: Status) -> dict[str, Any]:
+def _link(outcome: Outcome) -> dict[str, Any]:
     """What the link was configured to do, and what the captures say it did, by direction."""
     case, truth = outcome.case, outcome.truth
     profile = overridden(preset(case.profile), **dict(case.overrides))  # type: ignore[arg-type]
@@ -354,7 +354,7 @@ def _link(outcome: Status) -> dict[str, Any]:
     return link
 
 
-def _print(outcome: Status) -> None:
+def _print(outcome: Outcome) -> None:
     """One line of JSON: every pair is [captured, reported], of the link [configured, captured]."""
     truth, reported = outcome.truth, outcome.reported
     said, true = outcome.verdicts()
