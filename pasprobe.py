@@ -102,8 +102,8 @@ def demo(
     Example: pasprobe demo --output /tmp/pasprobe-demo --seconds 60
     """
     from agent.demo.screen import Screen
+    from analysis.lines import Status
     from analysis.report import write_report
-    from analysis.verdict import Outcome
     from analysis.verdict_text import print_verdicts, result_object
 
     with Screen() as screen:
@@ -116,7 +116,7 @@ def demo(
     else:
         print_verdicts(measurement)
         typer.echo(f"Report:  {report}\nRecords: pasprobe export trains --store {output}")
-    judged = (Outcome.MET, Outcome.NOT_MET)
+    judged = (Status.MET, Status.NOT_MET)
     raise typer.Exit(0 if any(v.outcome in judged for v in measurement.verdicts) else 1)
 
 

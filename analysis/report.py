@@ -27,10 +27,11 @@ from analysis.evidence import (
     figures_of,
     self_accusation,
 )
+from analysis.lines import Status
 from analysis.measurement import Measurement
 from analysis.plots import Column, Labels, smoke_plot
 from analysis.readings import PACKET_READINGS
-from analysis.verdict import Outcome, Subject, Verdict, subjects
+from analysis.verdict import Subject, Verdict, subjects
 from inventory.models import Configuration, pas_of
 from timeseries.histogram import FIRST_NS
 
@@ -79,7 +80,7 @@ def render(measurement: Measurement, title: str) -> str:
         administration=_administration(measurement.configuration),
         period=_period(measurement),
         summary=verdict_text.summary_line(measurement.verdicts),
-        broken=any(v.outcome is Outcome.NOT_MET for v in measurement.verdicts),
+        broken=any(v.outcome is Status.NOT_MET for v in measurement.verdicts),
         verdicts=[
             [_verdict(verdict) for verdict in rows]
             for _, rows in groupby(measurement.verdicts, key=lambda verdict: verdict.subject.path)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
 
 from analysis.catalogue_rows import DELAY_PARAMETERS, Catalogue, LimitRow, Parameter, limit_row
 from analysis.evidence import Evidence
+from analysis.lines import Status
 from analysis.steps import completed_steps, percentage_steps
 from inventory.models import Configuration, own_paths, pas_of, peer_of
 from inventory.services import Profile
@@ -25,17 +25,6 @@ from timeseries.records import RollupRecord
 MS = 1_000_000
 DEFAULT_COVERAGE = Decimal(95)
 """As `[contract] min_coverage` where there is no contract."""
-
-
-class Outcome(StrEnum):
-    """What a verdict says."""
-
-    MET = "met"
-    NOT_MET = "not met"
-    NO_DATA = "no data"
-    """Nothing was counted: no value and no penalty (reading A7)."""
-    INSUFFICIENT = "insufficient"
-    """Too little of what was planned is on record to say either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ class Verdict:
     parameter: str
     place: str
     """Clause and line of the annex."""
-    outcome: Outcome
+    outcome: Status
     limit: LimitRow
     counted: Counted
     measured: Fraction | None
@@ -157,12 +146,12 @@ def _verdict(
     steps: int | None = None
     reason = ""
     if measured is None:
-        outcome, reason = Outcome.NO_DATA, gap or _why_nothing(rollups)
+        outcome, reason = Status.NO_DATA, gap or _why_nothing(rollups)
     elif gap or (gap := _thin(rollups, min_coverage)):
-        outcome, reason = Outcome.INSUFFICIENT, gap
+        outcome, reason = Status.INSUFFICIENT, gap
     else:
         deviation = max(Fraction(0), _beyond(row, measured))
-        outcome = Outcome.MET if deviation == 0 else Outcome.NOT_MET
+        outcome = Status.MET if deviation == 0 else Status.NOT_MET
         steps = _steps(parameter, deviation)
     return Verdict(
         subject, parameter.id, parameter.place, outcome, row, counted, measured, deviation, steps,

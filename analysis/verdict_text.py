@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.catalogue_rows import DELAY_PARAMETERS
 from analysis.evidence import SelfAccusation, self_accusation
+from analysis.lines import Status
 from analysis.measurement import Measurement
 from analysis.readings import PACKET_READINGS
-from analysis.verdict import Outcome, Verdict
+from analysis.verdict import Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 _HUNDREDTH = Decimal("0.01")
 _MILLIONTH = Decimal("0.000001")
 _STYLES = {
-    Outcome.MET: "green",
-    Outcome.NOT_MET: "bold red",
-    Outcome.NO_DATA: "yellow",
-    Outcome.INSUFFICIENT: "yellow",
+    Status.MET: "green",
+    Status.NOT_MET: "bold red",
+    Status.NO_DATA: "yellow",
+    Status.INSUFFICIENT: "yellow",
 }
 
 
@@ -142,9 +143,9 @@ def reasons_lines(verdicts: Iterable[Verdict]) -> list[str]:
 
 def summary_line(verdicts: Sequence[Verdict]) -> str:
     """How many limits are kept, and which PAS break theirs."""
-    tally = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Outcome}
+    tally = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Status}
     parts = [f"{count} {outcome}" for outcome, count in tally.items() if count]
-    broken = sorted({far_end(v)[0] for v in verdicts if v.outcome is Outcome.NOT_MET})
+    broken = sorted({far_end(v)[0] for v in verdicts if v.outcome is Status.NOT_MET})
     text = f"{len(verdicts)} verdicts: {', '.join(parts)}"
     return f"{text}. Limits broken by {', '.join(broken)}." if broken else f"{text}."
 

@@ -19,11 +19,10 @@ from typing import Any, Final
 
 import duckdb
 
-from benchmarks.made_trains import DAY_NS, FIRST_DAY_NS, made
+from benchmarks.made_store import TRAIN_OCTETS, MadeStore, write
+from benchmarks.made_trains import FIRST_DAY_NS
 from benchmarks.scale import need_room, scaled
-from timeseries import duck, store_files
-from timeseries.codec import columns, encode
-from timeseries.rollup import QUARTER_NS
+from timeseries import duck
 from timeseries.window_sums import daily_intervals, window_sums
 
 NAME = "embedded_scale"
@@ -37,14 +36,8 @@ GOALS: dict[str, tuple[str, float]] = {
 PATHS: Final = 200
 DAYS: Final = 122
 TRAINS_A_DAY: Final = PATHS * 24 * 60
-TEMPLATES: Final = 2_000
-ROW_GROUP: Final = 16_384
-"""As the store's own compaction writes them."""
-TRAIN_OCTETS: Final = 400
-"""Of room for each."""
 ROUNDS: Final = 3
 ZONE: Final = "Europe/Rome"
-MINUTE_NS: Final = 60_000_000_000
 
 
 def run_once() -> dict[str, float | str]:
@@ -54,7 +47,7 @@ def run_once() -> dict[str, float | str]:
     with tempfile.TemporaryDirectory(prefix="pp-embedded-") as name:
         folder = Path(name)
         begin = time.monotonic()
-        _generate(folder, days)
+        write(MadeStore("bench", 0, PATHS, FIRST_DAY_NS, days), folder)
         print(f"generated {days} days in {time.monotonic() - begin:.0f} s")
         return _figures(folder, days)
 
@@ -121,79 +114,3 @@ def _bare(files: Sequence[Path]) -> list[tuple[Any, ...]]:
         return rows
     finally:
         connection.close()
-
-
-def _generate(folder: Path, days: int) -> None:
-    with duckdb.connect() as connection:
-        for kind in ("trains", "rollups"):
-            duck.create_table(connection, kind, kind)
-        templates = made(TEMPLATES)
-        rows = ((k, encode(train)[1]) for k, (train, _) in enumerate(templates))
-        duck.insert(connection, "trains", "trains", rows)
-        for number in range(days):
-            first_id = 1 + number * TRAINS_A_DAY
-            name = store_files.file_name(first_id, first_id + TRAINS_A_DAY - 1)
-            day_ns = FIRST_DAY_NS + number * DAY_NS
-            day = store_files.day_of(day_ns)
-            places = {kind: folder / "store" / kind / day / name for kind in ("trains", "rollups")}
-            for place in places.values():
-                place.parent.mkdir(parents=True)
-            source = f"({_trains_of_a_day(day_ns, first_id)})"
-            duck.copy_to_parquet(connection, source, places["trains"], ROW_GROUP)
-            connection.execute("DELETE FROM rollups")
-            connection.execute(_rollups_of(places["trains"]))
-            ordered = "(SELECT * FROM rollups ORDER BY start_ns, path)"
-            duck.copy_to_parquet(connection, ordered, places["rollups"], ROW_GROUP)
-
-
-def _trains_of_a_day(day_ns: int, first_id: int) -> str:
-    """All paths each minute, in the order of time; every delay of a template moved a little."""
-    path = f"(n % {PATHS})"
-    replaced = {
-        "spool_id": f"{first_id} + n",
-        "path": f"printf('site-%03d/ip-base', {path})",
-        "pas": f"printf('site-%03d', {path})",
-        "target": f"'192.0.2.' || {path}",
-        "address": f"'192.0.2.' || {path}",
-        "start_ns": f"{day_ns} + (n // {PATHS}) * {MINUTE_NS} + {path} * {MINUTE_NS // PATHS}"
-        " + (random() * 20000)::BIGINT",
-    }
-    moved = [
-        name
-        for name, sql in columns("trains")
-        if sql == "BIGINT" and name.endswith("_ns") and name.startswith(("rtt_", "lateness"))
-    ]
-    replaced |= {name: f"t.{name} + (random() * 1000000)::BIGINT" for name in moved}
-    listed = ", ".join(
-        f'({made_by})::{_type(name)} AS "{name}"' for name, made_by in replaced.items()
-    )
-    return (
-        f"SELECT t.* REPLACE ({listed}) FROM (SELECT range AS n FROM range({TRAINS_A_DAY})) AS r"
-        f" JOIN trains AS t ON t.spool_id = (hash(n + {day_ns}) % {TEMPLATES})::BIGINT"
-    )
-
-
-def _type(name: str) -> str:
-    return "BIGINT" if name == "spool_id" else dict(columns("trains"))[name]
-
-
-def _rollups_of(file: Path) -> str:
-    """Roll-ups of a day's trains: the sums exact, the histograms without their counts."""
-    bins = "list_sort(list_distinct(flatten(list(rtt_histogram_bins))))"
-    return (
-        "INSERT INTO rollups BY NAME SELECT max(spool_id) AS spool_id, agent, path,"
-        " any_value(pas) AS pas, any_value(service) AS service, '' AS peer, 'qxn' AS endpoint,"
-        f" start_ns // {QUARTER_NS} * {QUARTER_NS} AS start_ns, count(*) AS planned,"
-        " count(*) AS trains, count(*) FILTER (valid) AS valid, [] AS invalid_reasons,"
-        " [] AS invalid_trains, sum(sent) AS sent, sum(received) AS received, sum(late) AS late,"
-        " sum(duplicates) AS duplicates, sum(reordered) AS reordered,"
-        " sum(rtt_within_limit) AS within_limit, max(limit_ns) AS limit_ns, 'rtt' AS limit_on,"
-        " sum(rtt_ipdv_mean_ns) AS jitter_sum_ns, count(rtt_ipdv_mean_ns) AS jitter_count,"
-        " 0 AS jitter_over_20ms, 0 AS jitter_over_40ms,"
-        f" {bins} AS rtt_histogram_bins, {bins} AS rtt_histogram_counts,"
-        " [] AS forward_histogram_bins, [] AS forward_histogram_counts,"
-        " [] AS backward_histogram_bins, [] AS backward_histogram_counts,"
-        " 0 AS one_way_received, NULL AS one_way_within_limit, 1 AS schema"
-        f" FROM read_parquet({duck.literal(file)})"
-        f" GROUP BY agent, path, start_ns // {QUARTER_NS}"
-    )

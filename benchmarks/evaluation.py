@@ -9,6 +9,8 @@ then from the roll-ups.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 import statistics
 import tempfile
@@ -49,16 +51,22 @@ PERIOD: Final = parse_period("2026-3")
 
 
 def run_once() -> dict[str, float | str]:
-    """Generate, evaluate, compare."""
+    """Generate, evaluate, compare; $PASPROBE_BENCH_STORE keeps what is generated for next time."""
     stores = _stores()
     trains = sum(store.trains for store in stores)
-    need_room(trains * TRAIN_OCTETS)
-    with tempfile.TemporaryDirectory(prefix="pp-evaluation-") as name:
-        folders = [Path(name) / store.agent for store in stores]
-        begin = time.monotonic()
-        for store, folder in zip(stores, folders, strict=True):
-            write(store, folder)
-        print(f"generated {trains} trains in {time.monotonic() - begin:.0f} s")
+    kept = os.environ.get("PASPROBE_BENCH_STORE")
+    with contextlib.ExitStack() as stack:
+        place = Path(kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="pp-eval-")))
+        folders = [place / store.agent for store in stores]
+        complete = place / f"complete-{trains}"
+        if not complete.exists():
+            place.mkdir(exist_ok=True)
+            need_room(trains * TRAIN_OCTETS)
+            begin = time.monotonic()
+            for store, folder in zip(stores, folders, strict=True):
+                write(store, folder)
+            complete.touch()
+            print(f"generated {trains} trains in {time.monotonic() - begin:.0f} s")
         return _figures(folders, trains, sum(store.paths for store in stores))
 
 

@@ -67,6 +67,7 @@ def write(store: MadeStore, folder: Path, *, threads: int = 0) -> None:
     Raises duckdb.Error when the disk is full.
     """
     with duckdb.connect(config={"threads": threads} if threads else {}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         for kind in ("plans", "trains", "rollups"):
             duck.create_table(connection, kind, kind)
         _write_plans(connection, store, folder)

@@ -10,7 +10,8 @@ import pytest
 
 from analysis.catalogue_rows import load_catalogue
 from analysis.evidence import Evidence
-from analysis.verdict import Outcome, Subject, Verdict, judge, judge_all, subjects
+from analysis.lines import Status
+from analysis.verdict import Subject, Verdict, judge, judge_all, subjects
 from inventory.models import Agent, Configuration, Contract, Pas, Path
 from inventory.services import Profile
 from inventory.values import HostPort
@@ -67,17 +68,17 @@ def verdict_of(parameter: str, subject: Subject, *rollups: RollupRecord) -> Verd
 def test_an_access_path_is_judged_by_delay_and_loss_with_their_place_in_the_annex() -> None:
     found = judge(ACCESS, [quarter()], load_catalogue(), COVERAGE)
     assert [(v.parameter, v.place, v.outcome) for v in found] == [
-        ("round-trip-delay", "3.1.2, line 148", Outcome.MET),
-        ("packet-loss", "3.1.2, line 149", Outcome.MET),
+        ("round-trip-delay", "3.1.2, line 148", Status.MET),
+        ("packet-loss", "3.1.2, line 149", Status.MET),
     ]
 
 
 def test_a_voice_pair_is_judged_by_one_way_delay_jitter_and_loss() -> None:
     found = judge(PAIR, [pair_quarter()], load_catalogue(), COVERAGE)
     assert [(v.parameter, v.outcome) for v in found] == [
-        ("one-way-delay", Outcome.MET),
-        ("jitter", Outcome.MET),
-        ("packet-loss", Outcome.MET),
+        ("one-way-delay", Status.MET),
+        ("jitter", Status.MET),
+        ("packet-loss", Status.MET),
     ]
     assert found[0].counted.whole == 3000
 
@@ -85,14 +86,14 @@ def test_a_voice_pair_is_judged_by_one_way_delay_jitter_and_loss() -> None:
 @pytest.mark.parametrize(
     ("within", "outcome", "deviation", "steps"),
     [
-        (1485, Outcome.MET, "0", 0),  # exactly 99 %
-        (1484, Outcome.NOT_MET, "1/15", 0),  # 0.0667 points: beyond, and still no step
-        (1481, Outcome.NOT_MET, "4/15", 1),  # 0.2667 points: above 0.249
-        (0, Outcome.NOT_MET, "99", 198),
+        (1485, Status.MET, "0", 0),  # exactly 99 %
+        (1484, Status.NOT_MET, "1/15", 0),  # 0.0667 points: beyond, and still no step
+        (1481, Status.NOT_MET, "4/15", 1),  # 0.2667 points: above 0.249
+        (0, Status.NOT_MET, "99", 198),
     ],
 )
 def test_the_share_within_a_delay_limit_is_held_against_99_percent(
-    within: int, outcome: Outcome, deviation: str, steps: int
+    within: int, outcome: Status, deviation: str, steps: int
 ) -> None:
     verdict = verdict_of("round-trip-delay", ACCESS, quarter(within_limit=within))
     assert (verdict.outcome, verdict.deviation, verdict.steps) == (
@@ -105,14 +106,14 @@ def test_lost_packets_are_no_part_of_the_delay_share() -> None:
     half = quarter(received=750, within_limit=750, rtt_histogram=hist((20, 750)))
     assert verdict_of("round-trip-delay", ACCESS, half).measured == 100
     loss = verdict_of("packet-loss", ACCESS, half)
-    assert (loss.outcome, loss.measured, loss.deviation) == (Outcome.NOT_MET, 50, 49)
+    assert (loss.outcome, loss.measured, loss.deviation) == (Status.NOT_MET, 50, 49)
     assert loss.steps == 490
 
 
 @pytest.mark.parametrize(
-    ("received", "outcome"), [(1485, Outcome.MET), (1484, Outcome.NOT_MET), (0, Outcome.NOT_MET)]
+    ("received", "outcome"), [(1485, Status.MET), (1484, Status.NOT_MET), (0, Status.NOT_MET)]
 )
-def test_a_loss_of_exactly_one_percent_is_kept(received: int, outcome: Outcome) -> None:
+def test_a_loss_of_exactly_one_percent_is_kept(received: int, outcome: Status) -> None:
     rollup = quarter(received=received, within_limit=received)
     assert verdict_of("packet-loss", ACCESS, rollup).outcome is outcome
 
@@ -120,14 +121,14 @@ def test_a_loss_of_exactly_one_percent_is_kept(received: int, outcome: Outcome) 
 def test_when_nothing_came_back_there_is_loss_and_no_delay_to_judge() -> None:
     dead = quarter(received=0, within_limit=0, rtt_histogram=(), jitter_count=0, jitter_sum_ns=0)
     delay = verdict_of("round-trip-delay", ACCESS, dead)
-    assert (delay.outcome, delay.measured, delay.steps) == (Outcome.NO_DATA, None, None)
+    assert (delay.outcome, delay.measured, delay.steps) == (Status.NO_DATA, None, None)
     assert delay.reason == "no packet came back"
-    assert verdict_of("packet-loss", ACCESS, dead).outcome is Outcome.NOT_MET
+    assert verdict_of("packet-loss", ACCESS, dead).outcome is Status.NOT_MET
 
 
 def test_without_any_record_there_is_no_data() -> None:
     for verdict in judge(ACCESS, [], load_catalogue(), COVERAGE):
-        assert (verdict.outcome, verdict.reason) == (Outcome.NO_DATA, "no train is on record")
+        assert (verdict.outcome, verdict.reason) == (Status.NO_DATA, "no train is on record")
 
 
 def test_when_every_train_is_invalid_the_reasons_are_told() -> None:
@@ -136,25 +137,25 @@ def test_when_every_train_is_invalid_the_reasons_are_told() -> None:
         rtt_histogram=(), jitter_count=0, jitter_sum_ns=0,
     )  # fmt: skip
     verdict = verdict_of("packet-loss", ACCESS, spoiled)
-    assert verdict.outcome is Outcome.NO_DATA
+    assert verdict.outcome is Status.NO_DATA
     assert verdict.reason == "none of 15 trains is valid (clock-step, overrun)"
 
 
-@pytest.mark.parametrize(("planned", "outcome"), [(100, Outcome.MET), (101, Outcome.INSUFFICIENT)])
+@pytest.mark.parametrize(("planned", "outcome"), [(100, Status.MET), (101, Status.INSUFFICIENT)])
 def test_below_the_coverage_a_figure_is_insufficient_and_still_shown(
-    planned: int, outcome: Outcome
+    planned: int, outcome: Status
 ) -> None:
     verdict = verdict_of("packet-loss", ACCESS, quarter(planned=planned, valid=95, trains=95))
     assert verdict.outcome is outcome
     assert verdict.measured == 0
-    if outcome is Outcome.INSUFFICIENT:
+    if outcome is Status.INSUFFICIENT:
         assert verdict.reason == "95 of 101 planned trains are valid, 95 % are needed"
         assert verdict.steps is None
 
 
 def test_without_a_plan_on_record_the_coverage_is_unknown() -> None:
     verdict = verdict_of("packet-loss", ACCESS, quarter(planned=0))
-    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert verdict.outcome is Status.INSUFFICIENT
     assert "no plan" in verdict.reason
 
 
@@ -181,7 +182,7 @@ def test_packets_counted_by_another_limit_are_judged_again_from_the_histogram() 
 def test_packets_counted_by_another_limit_and_without_histogram_are_not_judged() -> None:
     rollup = quarter(limit_ns=900 * MS, rtt_histogram=())
     verdict = verdict_of("round-trip-delay", ACCESS, rollup)
-    assert verdict.outcome is Outcome.NO_DATA
+    assert verdict.outcome is Status.NO_DATA
     assert "another limit" in verdict.reason
 
 
@@ -189,7 +190,7 @@ def test_both_directions_of_a_pair_are_pooled() -> None:
     rollup = pair_quarter(backward_histogram=hist((150, 1440), (151, 60)))
     verdict = verdict_of("one-way-delay", PAIR, rollup)
     assert (verdict.counted.part, verdict.counted.whole) == (2940, 3000)
-    assert (verdict.measured, verdict.outcome, verdict.steps) == (98, Outcome.NOT_MET, 2)
+    assert (verdict.measured, verdict.outcome, verdict.steps) == (98, Status.NOT_MET, 2)
 
 
 def test_a_round_trip_never_stands_in_for_a_one_way_delay() -> None:
@@ -197,33 +198,33 @@ def test_a_round_trip_never_stands_in_for_a_one_way_delay() -> None:
         forward_histogram=(), backward_histogram=(), one_way_received=0, one_way_within_limit=None
     )
     verdict = verdict_of("one-way-delay", PAIR, rollup)
-    assert verdict.outcome is Outcome.NO_DATA
+    assert verdict.outcome is Status.NO_DATA
     assert verdict.reason == "the clocks allowed a one-way figure for 0 of 1500 packets only"
-    assert verdict_of("packet-loss", PAIR, rollup).outcome is Outcome.MET
+    assert verdict_of("packet-loss", PAIR, rollup).outcome is Status.MET
 
 
 def test_one_way_figures_for_too_few_packets_are_insufficient() -> None:
     some = hist((20, 1424))
     rollup = pair_quarter(forward_histogram=some, backward_histogram=some, one_way_received=1424)
-    assert verdict_of("one-way-delay", PAIR, rollup).outcome is Outcome.INSUFFICIENT
+    assert verdict_of("one-way-delay", PAIR, rollup).outcome is Status.INSUFFICIENT
     enough = hist((20, 1425))
     rollup = pair_quarter(
         forward_histogram=enough, backward_histogram=enough, one_way_received=1425
     )
-    assert verdict_of("one-way-delay", PAIR, rollup).outcome is Outcome.MET
+    assert verdict_of("one-way-delay", PAIR, rollup).outcome is Status.MET
 
 
 @pytest.mark.parametrize(
     ("sum_ns", "outcome", "steps"),
     [
-        (15 * 20 * MS, Outcome.MET, 0),
-        (15 * 20 * MS + 1, Outcome.NOT_MET, 0),
-        (15 * 22 * MS - 1, Outcome.NOT_MET, 1),
-        (15 * 22 * MS, Outcome.NOT_MET, 2),
+        (15 * 20 * MS, Status.MET, 0),
+        (15 * 20 * MS + 1, Status.NOT_MET, 0),
+        (15 * 22 * MS - 1, Status.NOT_MET, 1),
+        (15 * 22 * MS, Status.NOT_MET, 2),
     ],
 )
 def test_jitter_is_the_mean_of_the_readings_and_costs_completed_milliseconds(
-    sum_ns: int, outcome: Outcome, steps: int
+    sum_ns: int, outcome: Status, steps: int
 ) -> None:
     verdict = verdict_of("jitter", PAIR, pair_quarter(jitter_sum_ns=sum_ns))
     assert (verdict.outcome, verdict.steps) == (outcome, steps)
@@ -274,4 +275,4 @@ def test_every_path_of_the_configuration_that_has_evidence_is_judged_in_its_orde
         ("p", "round-trip-delay"), ("p", "packet-loss"),
     ]  # fmt: skip
     # The contract asks for 40 % of the plan only.
-    assert {v.outcome for v in found} == {Outcome.MET}
+    assert {v.outcome for v in found} == {Status.MET}
