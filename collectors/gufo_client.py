@@ -38,6 +38,7 @@ from gufo.snmp.user import (
 from collectors import silence
 from collectors.engine_id import ask_engine_id
 from collectors.errors import SnmpError, UnsupportedError
+from collectors.names import resolve
 from collectors.snmp import SYS_UPTIME, Counts, Session, Target, Value, arcs
 from collectors.walking import MOST_ROWS, Budget
 
@@ -261,7 +262,7 @@ class GufoSession:
         stale = time.monotonic_ns() - self._heard_ns > REFRESH_NS
         if self._session is None:
             stale = True
-            _, self._address = await silence.resolve(self.target)
+            _, self._address = await resolve(self.target)
             self._session = _open(self.target, self._address)
         if stale and self.target.version == "3":
             session = self._session

@@ -22,6 +22,7 @@ from pysnmp.proto.error import StatusInformation
 from collectors import silence
 from collectors.engine_id import ask_engine_id
 from collectors.errors import SilentError, SnmpError, UnsupportedError
+from collectors.names import resolve
 from collectors.pysnmp_engines import LCD, Engines, Slot
 from collectors.pysnmp_transport import Peer4, Peer6
 from collectors.snmp import SYS_UPTIME, Counts, Target, Value, dotted_ip
@@ -292,7 +293,7 @@ class PysnmpSession:
 
     async def _connected(self) -> tuple[Slot, Peer4 | Peer6]:
         if self._slot is None or self._peer is None:
-            family, address = await silence.resolve(self.target)
+            family, address = await resolve(self.target)
             six = family.name == "AF_INET6"
             self._peer = (Peer6 if six else Peer4)(address, BACKSTOP_S)
             self._slot = self._engines.take(self.target, address)

@@ -6,8 +6,6 @@ all that speak version 3 tell their engine ID to whoever asks.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -140,18 +138,3 @@ def refused(target: Target, status: str) -> SnmpError:
         target.place, status, f"the device answers {status}",
         "allow the objects in the view of this community or user",
     )  # fmt: skip
-
-
-async def resolve(target: Target) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """The first address of a target; UnreachableError where its name has none."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            target.host, target.port, type=socket.SOCK_DGRAM
-        )
-    except OSError as error:
-        raise UnreachableError(
-            target.place, f"the name has no address ({error.strerror})",
-            "correct host, or the name service of this machine",
-        ) from None  # fmt: skip
-    family, *_, address = found[0]
-    return family, (str(address[0]), int(address[1]))

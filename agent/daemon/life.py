@@ -54,7 +54,7 @@ TICK_S = 0.5
 STOP_S = 5.0
 DRAIN_S = 2.6
 """How long the end waits for trains that are out; longer ones are cut."""
-FINISH_BY_S = 4.7
+FINISH_BY_S = 4.2
 """When after the signal the last write is given up (it is in the spool by then)."""
 
 
