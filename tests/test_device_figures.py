@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,7 +33,8 @@ from analysis.device_figures import (
     resources,
 )
 from analysis.documents.content import Cell, Document, Item, Lines, Message, Moment, Number, Table
-from analysis.documents.items_devices import EVENTS, NAMES
+from analysis.documents.devices_section import EVENTS
+from analysis.documents.items_devices import NAMES
 from analysis.documents.material import Material
 from analysis.documents.periodic import Kind, periodic_document
 from analysis.errors import ArchiveError
@@ -42,7 +44,11 @@ from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts, ItemTable, UsageRow, Where
 from inventory.load import load
 from inventory.periods import parse_period
+from timeseries.codec import flatten
 from timeseries.device_rollup import device_rollups
+from timeseries.influx import Accepted, InfluxTarget, InfluxWriter
+from timeseries.influx_reader import InfluxReader
+from timeseries.line_protocol import line
 from timeseries.reader import EmbeddedReader
 from timeseries.records import DeviceRollupRecord, DeviceSampleRecord
 from timeseries.rollup import QUARTER_NS
@@ -381,6 +387,29 @@ def test_a_question_for_some_figures_reads_only_those(store: Path) -> None:
     one = {"figure": ("in_rate",), "instance": ("Gi0/1", "{'")}
     assert {r.instance for r in reader.device_rollups(only=one)} == {"Gi0/1"}
     assert list(reader.device_rollups(only={"figure": ()})) == []
+
+
+def test_a_server_answers_a_question_for_some_figures_as_the_store_does(
+    store: Path, influx: Any
+) -> None:
+    embedded = EmbeddedReader(store)
+    begin, end = H0 + 36_000 * SECOND_NS, H0 + 39_600 * SECOND_NS
+    rollups = list(embedded.device_rollups("sw-napoli-01", begin, end))
+    target = InfluxTarget(influx.url, influx.database, token=influx.token)
+    writer = InfluxWriter(target)
+    body = "".join(line("device_rollups", flatten(one)) + "\n" for one in rollups)
+    assert isinstance(writer.write(body.encode()), Accepted)
+    writer.close()
+    server = InfluxReader(target)
+    for only_these in (
+        {"figure": ("in_rate", "out_rate"), "instance": ("Gi0/1", "no such")},
+        {"figure": ("mac_addresses",), "instance": ("",)},  # an empty tag is none at all
+        {"figure": ()},
+    ):
+        wanted = list(embedded.device_rollups("sw-napoli-01", begin, end, only=only_these))
+        found = list(server.device_rollups("sw-napoli-01", begin, end, only=only_these))
+        assert sorted(found, key=repr) == sorted(wanted, key=repr)
+        assert bool(wanted) == bool(only_these["figure"])
 
 
 def test_the_same_records_are_made_every_time(maker: ModuleType, polled: Inputs) -> None:

@@ -1,4 +1,4 @@
-"""Polled devices: resources by hour, day and week, what the devices are, their events.
+"""Resources of polled devices by hour, day and week (`firewall-resources`).
 
 Means are exact over any hours; a device that was not polled in an hour has a gap there.
 """
@@ -11,7 +11,6 @@ from fractions import Fraction
 
 from analysis.catalogue_rows import ReportItem, Service
 from analysis.device_figures import (
-    DeviceEvent,
     Hour,
     Kind,
     PolledDevice,
@@ -19,18 +18,15 @@ from analysis.device_figures import (
     mean,
     resources,
 )
-from analysis.documents import daily, words
+from analysis.documents import daily
 from analysis.documents.content import (
     Cell,
     Chart,
     Column,
-    Item,
     Lines,
     Message,
     Moment,
     Number,
-    Said,
-    Section,
     Series,
     Table,
     Text,
@@ -38,7 +34,7 @@ from analysis.documents.content import (
 )
 from analysis.documents.items_tables import table_item
 from analysis.documents.material import Material
-from analysis.documents.parts import Parts, absent, trimmed
+from analysis.documents.parts import Parts, absent
 from inventory.clocks import local
 
 NAMES: Mapping[Kind, Message] = {
@@ -54,28 +50,13 @@ NAMES: Mapping[Kind, Message] = {
     "poe": msg("power over Ethernet"),
     "response-time": msg("SNMP response time"),
 }
-ROLES: Mapping[str, Message] = {"firewall": msg("firewall"), "switch": msg("switch")}
-EVENTS: Mapping[str, Message] = {
-    "unreachable": msg("does not answer"),
-    "restarted": msg("restarted"),
-    "swapped": msg("another unit"),
-    "failover": msg("failover"),
-    "tunnel-lost": msg("tunnel lost"),
-    "interface-down": msg("interface down"),
-    "error-rate": msg("many errors"),
-    "environment": msg("temperature, fan or power supply"),
-    "unsaved-change": msg("configuration not saved"),
-    "configuration-changed": msg("configuration changed"),
-}
-"""Kind of an event (`docs/schema.md`) -> what a reader is told."""
-
 _CHARTS: tuple[Kind, ...] = ("cpu", "memory", "connections")
 """What the annex asks for, in its order; the rest stands in the tables."""
 _FEW = 4
 _DIRECTIONS = {"in": msg("in"), "out": msg("out")}
-_DEVICE = Column("device", msg("device"))
+DEVICE = Column("device", msg("device"))
 _RESOURCE = Column("resource", msg("resource"))
-_OF = Column("of", msg("of"))
+OF = Column("of", msg("of"))
 _UNIT = Column("unit", msg("unit"))
 _UNITS = {"percent": "%", "mbps": "Mbps", "celsius": "°C", "watts": "W"}
 """As they stand in the tables, where figures of several units share a column."""
@@ -118,33 +99,6 @@ def firewalls_of(material: Material, service: Service) -> list[PolledDevice]:
     ]
 
 
-def devices_section(material: Material, shown: Iterable[Service]) -> Section | None:
-    """What was polled: every device, its events, and the resources that stand nowhere else.
-
-    `shown`: the services with an item `firewall-resources`.
-    """
-    devices = material.inputs.devices
-    if not devices:
-        return None
-    elsewhere = {one.id for service in shown for one in firewalls_of(material, service)}
-    rest = [one for one in devices if one.id not in elsewhere]
-    items = [Item("devices", msg("Devices and how they answered"), tables=(_identity(material),))]
-    if rest:
-        parts = resource_parts(material, rest)
-        items.append(
-            Item(
-                "device-resources",
-                msg("Resources of the other devices, by hour, day and week"),
-                notes=parts.notes,
-                tables=parts.tables,
-                charts=parts.charts,
-                missing=parts.missing,
-            )
-        )
-    items.append(_events(material))
-    return Section("devices", msg("Polled devices"), tuple(items))
-
-
 def resource_parts(material: Material, devices: Sequence[PolledDevice]) -> Parts:
     """Tables and charts of the resources of some devices."""
     found: _Rows = [(one, resources(one)) for one in devices]
@@ -169,14 +123,15 @@ def resource_parts(material: Material, devices: Sequence[PolledDevice]) -> Parts
     return Parts(tables, tuple(charts), notes)
 
 
-def _zone(material: Material, device: PolledDevice) -> tzinfo:
+def zone_of_device(material: Material, device: PolledDevice) -> tzinfo:
+    """Of its first PAS; the administration's where it has none."""
     return material.zone_of(device.pas[0]) if device.pas else material.zone
 
 
 def _summary(material: Material, found: _Rows) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for device, some in found:
-        zone = _zone(material, device)
+        zone = zone_of_device(material, device)
         for one in some:
             most = max(one.hours, key=lambda hour: (hour.mean, -hour.start_ns))
             peaks = [hour.peak for hour in one.hours if hour.peak is not None]
@@ -188,7 +143,7 @@ def _summary(material: Material, found: _Rows) -> Table:
                 )
             )  # fmt: skip
     columns = (
-        _DEVICE, _RESOURCE, _OF, _UNIT, Column("hours", msg("hours"), numeric=True), _MEAN,
+        DEVICE, _RESOURCE, OF, _UNIT, Column("hours", msg("hours"), numeric=True), _MEAN,
         _HIGHEST, Column("at", msg("at")), _PEAK,
     )  # fmt: skip
     return Table("resources", msg("Use of the resources in the period."), columns, tuple(rows))
@@ -246,12 +201,12 @@ def _grouped(
         )
         for device, some in found
         for one in some
-        for group, hours in _groups(one.hours, _zone(material, device), key).items()
+        for group, hours in _groups(one.hours, zone_of_device(material, device), key).items()
     )
     columns = (
-        _DEVICE,
+        DEVICE,
         _RESOURCE,
-        _OF,
+        OF,
         _UNIT,
         Column(name.rpartition("-")[2], heading),
         _MEAN,
@@ -264,14 +219,14 @@ def _every_hour(material: Material, found: _Rows) -> Table:
     rows = tuple(
         (
             device.id, NAMES[one.kind], one.instance, _unit(one),
-            Moment(hour.start_ns, _zone(material, device)), _number(hour.mean),
+            Moment(hour.start_ns, zone_of_device(material, device)), _number(hour.mean),
             _number(hour.peak),
         )
         for device, some in found
         for one in some
         for hour in one.hours
     )  # fmt: skip
-    columns = (_DEVICE, _RESOURCE, _OF, _UNIT, Column("hour", msg("hour")), _MEAN, _PEAK)
+    columns = (DEVICE, _RESOURCE, OF, _UNIT, Column("hour", msg("hour")), _MEAN, _PEAK)
     return Table(
         "resources-hourly", msg("Use of the resources, every hour."), columns, rows, data_only=True
     )
@@ -279,7 +234,7 @@ def _every_hour(material: Material, found: _Rows) -> Table:
 
 def _charts(material: Material, device: PolledDevice, some: Sequence[Resource]) -> list[Chart]:
     """Processor, memory, sessions and throughput: by hour of the day, and by day of the month."""
-    zone = _zone(material, device)
+    zone = zone_of_device(material, device)
     clock: tuple[str | date, ...] = tuple(f"{hour:02}:00" for hour in range(24))
     days: tuple[str | date, ...] = daily.days_of(material.period)
     found: list[Chart] = []
@@ -337,69 +292,3 @@ def _label(one: Resource) -> Text:
     if one.kind in ("in", "out"):
         return _DIRECTIONS[one.kind]
     return one.instance
-
-
-def _identity(material: Material) -> Table:
-    rows = tuple(
-        (
-            one.id, ROLES[one.role], one.pas, one.model, one.release, one.serial, one.polls,
-            Number(Fraction(100 * one.answered, one.polls), "percent", "down"),
-        )
-        for one in material.inputs.devices
-    )  # fmt: skip
-    columns = (
-        _DEVICE, Column("role", msg("role")), words.PAS, Column("model", msg("model")),
-        Column("release", msg("release")), Column("serial", msg("serial number")),
-        Column("polls", msg("polls"), numeric=True),
-        Column("answered", msg("answered"), numeric=True),
-    )  # fmt: skip
-    caption = msg("Devices that were polled in the period, as they named themselves last.")
-    return trimmed(Table("devices", caption, columns, rows))
-
-
-def _events(material: Material) -> Item:
-    rows: list[tuple[int, tuple[Cell, ...]]] = []
-    for device in material.inputs.devices:
-        zone = _zone(material, device)
-        for began, ended in _spans(device.events):
-            one = began or ended
-            if one is None:
-                continue
-            rows.append(
-                (
-                    one.start_ns,
-                    (
-                        device.id, EVENTS.get(one.kind, one.kind), one.instance,
-                        None if began is None else Moment(began.start_ns, zone),
-                        None if ended is None else Moment(ended.start_ns, zone),
-                        Said(one.text),
-                    ),
-                )
-            )  # fmt: skip
-    text = msg("Events of the devices")
-    if not rows:
-        return Item("device-events", text, notes=(msg("None on record in this period."),))
-    columns = (
-        _DEVICE, Column("event", msg("event")), _OF, Column("from", msg("from")),
-        Column("to", msg("to")), Column("text", msg("what was seen")),
-    )  # fmt: skip
-    caption = msg("What the collector saw begin and end, after hysteresis.")
-    ordered = tuple(row for _, row in sorted(rows, key=lambda one: one[0]))
-    return Item("device-events", text, tables=(Table("events", caption, columns, ordered),))
-
-
-def _spans(
-    events: Sequence[DeviceEvent],
-) -> list[tuple[DeviceEvent | None, DeviceEvent | None]]:
-    """(began, ended); an end whose beginning lies before the period stands alone."""
-    running: dict[tuple[str, str], DeviceEvent] = {}
-    found: list[tuple[DeviceEvent | None, DeviceEvent | None]] = []
-    for one in sorted(events, key=lambda event: event.start_ns):
-        key = (one.kind, one.instance)
-        if one.state == "cleared":
-            found.append((running.pop(key, None), one))
-        else:
-            if key in running:  # a moment, or an agent that died in between
-                found.append((running[key], None))
-            running[key] = one
-    return found + [(one, None) for one in running.values()]

@@ -23,8 +23,8 @@ from analysis.documents.content import (
     msg,
 )
 from analysis.documents.corrections import corrections
+from analysis.documents.devices_section import devices_section
 from analysis.documents.items import build_item
-from analysis.documents.items_devices import devices_section
 from analysis.documents.material import Material, service_name
 from analysis.errors import ReportError
 from analysis.lines import Status
