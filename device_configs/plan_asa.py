@@ -276,9 +276,20 @@ def _rules(*, old_pix: bool) -> list[Rule]:
 
 
 def _held(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
-    """An interface under a new name stays down until level, lists and translation are there."""
+    """An interface under a new name stays down until level, lists and translation are there; one
+    that loses its name is down before its list is taken from it."""
     names = {line.text: _child(line, "nameif ") for line in now}
     steps: list[Step] = []
+    staying = {line.text: line for line in then}
+    for header, name in names.items():
+        line = staying.get(header)
+        if name and (line is None or not _child(line, "nameif ")):
+            down = Step(Phase.ASIDE, (0,), (header,), "shutdown", "traffic", "interfaces")
+            steps.append(down)
+            if line is not None and not _child(line, "shutdown"):
+                order = (90, len(steps))
+                up = Step(Phase.REMOVE, order, (header,), "no shutdown", "traffic", "interfaces")
+                steps.append(up)
     for line in then:
         name = _child(line, "nameif ") if line.text.startswith("interface ") else ""
         if name and names.get(line.text, "") != name and not _child(line, "shutdown"):

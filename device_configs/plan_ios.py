@@ -29,6 +29,7 @@ _ELSEWHERE = re.compile(
     r"interface .* / ip access-group |line .* / access-class "
 )
 _DEFAULTS = re.compile(r"hostname Router$|no ip http (server|secure-server)$|ip classless$|vlan 1$")
+_LOGICAL = re.compile(r"interface (Vlan|Loopback|Tunnel|Port-channel|\S+\.)\S*")
 _ROOM = 1000
 """Numbers between two entries while a list is edited."""
 
@@ -55,7 +56,7 @@ _RULES = (
     Rule(r"vlan \d+$", "many", 5, "VLANs", "traffic", enters=True),
     Rule(r"(name|state)\b", "one", 0, "VLANs", "traffic", r"vlan \d+$", "no {key}"),
     # Interfaces.
-    Rule(r"interface (Vlan|Loopback|Tunnel|Port-channel|\S+\.)\S*", "many", 10, "interfaces",
+    Rule(_LOGICAL.pattern, "many", 10, "interfaces",
          "traffic", enters=True),
     Rule(r"interface ", "many", 10, "interfaces", "traffic", remove="", enters=True),
     Rule(r"ip address \S+ \S+ secondary", "many", 0, *_IF, gap=_ADDRESS_GAP, clash=_network),
@@ -302,19 +303,24 @@ def plan(now: Sequence[Line], then: Sequence[Line]) -> Plan:
     dialect = _Dialect(lists_now, lists_then)
     filters_now, filters_then = filters(now, lists_now), filters(then, lists_then)
     steps += filter_steps(filters_now, filters_then, dialect)
-    steps += _held(now, then, filters_then)
+    steps += _held(now, then)
     steps += _by_hier_config(rest_now, rest_then)
     return assembled(steps)
 
 
-def _held(now: Sequence[Line], then: Sequence[Line], filtered: Filters) -> list[Step]:
-    """A new interface with a filter stays down until the filter is bound to it."""
-    present = {line.text for line in now}
+def _held(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """An interface that is new to routing stays down until all filters are bound; one that goes is
+    down before a filter is taken from anywhere."""
+    routed = {line.text for line in now if _routes(line)}
+    staying = {line.text for line in then}
     steps: list[Step] = []
+    for line in now:
+        if line.text not in staying and _LOGICAL.match(line.text):
+            order = (0, len(steps))
+            down = Step(Phase.ASIDE, order, (line.text,), "shutdown", "traffic", "interfaces")
+            steps.append(down)
     for line in then:
-        new = line.text.startswith("interface ") and line.text not in present
-        down = any(child.text == "shutdown" for child in line.children)
-        if new and not down and any(s.startswith(f"{line.text} / ") for s in filtered.slots):
+        if _routes(line) and line.text not in routed:
             for phase, rank, command in (
                 (Phase.ASIDE, 1, "shutdown"),
                 (Phase.BIND, 90, "no shutdown"),
@@ -322,6 +328,15 @@ def _held(now: Sequence[Line], then: Sequence[Line], filtered: Filters) -> list[
                 order = (rank, len(steps))
                 steps.append(Step(phase, order, (line.text,), command, "traffic", "interfaces"))
     return steps
+
+
+def _routes(line: Line) -> bool:
+    below = [child.text for child in line.children]
+    return (
+        line.text.startswith("interface ")
+        and "shutdown" not in below
+        and any(text.startswith("ip address ") for text in below)
+    )
 
 
 def _divided(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
