@@ -178,6 +178,28 @@ def _beside(name: str) -> Any:
     return module
 
 
+def _package_beside(name: str) -> Any:
+    """A folder beside this file, as a package."""
+    if name in sys.modules:
+        return sys.modules[name]
+    folder = Path(__file__).with_name(name)
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def devices() -> Any:
+    """Emulated PIX, ASA and IOS devices (tests/devices/emulator.py)."""
+    return _package_beside("devices")
+
+
 @pytest.fixture
 def influx(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     """A real influxd behind a proxy that speaks the v2 write path (tests/influx_servers.py)."""
