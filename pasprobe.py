@@ -16,6 +16,7 @@ import typer
 
 import agent.commands
 import agent.daemon.commands
+import device_configs.commands
 import inventory.commands
 import timeseries.commands
 
@@ -64,6 +65,7 @@ inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
+device_configs.commands.register(app)
 
 
 @app.command()
@@ -149,12 +151,20 @@ def main() -> None:
     """Run the command line; what a user got wrong ends in one line and exit code 2."""
     from agent.errors import ProbeError
     from analysis.errors import ReportError
+    from device_configs.errors import DeviceConfigError
     from inventory.errors import ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
     try:
         app()
-    except (ProbeError, StoreError, ConfigurationError, SecretError, ReportError) as error:
+    except (
+        ProbeError,
+        StoreError,
+        ConfigurationError,
+        SecretError,
+        ReportError,
+        DeviceConfigError,
+    ) as error:
         sys.stderr.write(f"pasprobe: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
