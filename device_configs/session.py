@@ -117,7 +117,7 @@ class Session:
 
     def __init__(self, wire: Wire, platform: Platform, patience: Patience) -> None:
         self._terminal = Terminal(wire, patience)
-        self._enable_secret = wire.endpoint.credentials.enable
+        self._credentials = wire.endpoint.credentials
         self._facts: Facts | None = None
         self.platform = platform
         self.subject = wire.endpoint.subject
@@ -146,8 +146,9 @@ class Session:
     def begin(self) -> None:
         """From the login to the first question: prompt, privileged mode, pager, release."""
         self._terminal.first_prompt()
-        if not self.privileged and self._enable_secret is not None:
-            self._terminal.enable(self._enable_secret)
+        enable = self._credentials.enable
+        if not self.privileged and enable is not None:
+            self._terminal.enable(enable)
         self._leave_configuration()
         if self.platform.name.startswith("cisco_pix"):
             # PIX 6 has no `terminal pager`, and takes no unknown word kindly.
