@@ -27,6 +27,8 @@ from inventory.models import Configuration
 from inventory.operations import Device
 
 _CONTEXT = re.compile(r"^context (\S+)$", re.MULTILINE)
+# " customer-a      default  Gi0/1   disk0:/customer-a.cfg", the admin context with an asterisk.
+_CONTEXT_ROW = re.compile(r"^[ *]([A-Za-z0-9][\w.-]*) +\S.*\S:/", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def fetch(session: Session) -> Fetched:
     if facts.multiple_contexts and _changed_to(session, "system"):
         parts["running"] = session.running()
         parts["startup"] = session.startup()
-        for name in _CONTEXT.findall(parts["running"]):
+        for name in _contexts(session, parts["running"]):
             if _changed_to(session, f"context {name}"):
                 parts[f"context/{name}/running"] = session.running()
                 parts[f"context/{name}/startup"] = session.startup()
@@ -230,6 +232,12 @@ def _differ(fetched: Fetched, startup: str) -> bool:
 def _last_running(history: History, device: str) -> str | None:
     last = next(iter(history.versions(device)), None)
     return None if last is None else history.text(last)
+
+
+def _contexts(session: Session, system: str) -> tuple[str, ...]:
+    """All contexts, by the system's configuration and by the table of `show context`."""
+    listed = _CONTEXT_ROW.findall(session.show("show context"))
+    return tuple(dict.fromkeys((*_CONTEXT.findall(system), *listed)))
 
 
 def _changed_to(session: Session, context: str) -> bool:
