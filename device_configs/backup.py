@@ -30,6 +30,9 @@ _CONTEXT = re.compile(r"^context (\S+)$", re.MULTILINE)
 # " customer-a      default  Gi0/1   disk0:/customer-a.cfg", the admin context with an asterisk.
 _CONTEXT_ROW = re.compile(r"^[ *]([A-Za-z0-9][\w.-]*) +\S.*\S:/", re.MULTILINE)
 
+RETRY_NS = 15 * 60 * 1_000_000_000
+"""After a failure a schedule tries again this soon."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -134,6 +137,22 @@ def back_up(
                 future.cancel()
             raise
     return tuple(outcomes[device.id] for device in devices)
+
+
+def due(
+    devices: Sequence[Device], history: History, every_ns: int, now_ns: int
+) -> tuple[Device, ...]:
+    """Which devices a schedule wants now: not tried within `every_ns`, or failed a while ago."""
+
+    def wanted(device: Device) -> bool:
+        seen = history.seen(device.id)
+        if seen is None:
+            return True
+        pause_ns = every_ns if seen.error is None else min(every_ns, RETRY_NS)
+        # A clock that was set back must not stop backups for good.
+        return not 0 <= now_ns - seen.at_ns < pause_ns
+
+    return tuple(device for device in devices if wanted(device))
 
 
 def fetch(session: Session) -> Fetched:

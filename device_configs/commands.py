@@ -104,6 +104,12 @@ def backup(
     smaller: Annotated[
         bool, typer.Option("--smaller", help="Accept less than half of the last one's lines.")
     ] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only what [device_configs] every wants now.")
+    ] = False,
+    trigger: Annotated[
+        str, typer.Option(help="Why, kept with each version: schedule, snmp, a ticket.")
+    ] = "command",
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list, one object a device.")] = False,
 ) -> None:
@@ -114,21 +120,25 @@ def backup(
     Example: pasprobe config backup pix-infomil switch-roma
     """
     import json
+    import time
 
-    from device_configs.backup import Job, back_up, history_of, hosts_of
+    from device_configs import backup as backups
 
     loaded = _loaded(config)
+    settings = loaded.configuration.device_configs
     chosen = _devices(loaded, devices, group)
-    job = Job(
-        history_of(loaded.configuration, loaded.path, os.environ),
-        hosts_of(loaded.configuration, loaded.path),
+    job = backups.Job(
+        backups.history_of(loaded.configuration, loaded.path, os.environ),
+        backups.hosts_of(loaded.configuration, loaded.path),
         os.environ,
-        "command",
-        loaded.configuration.device_configs.parallel,
+        trigger,
+        settings.parallel,
         smaller,
     )
+    if due:
+        chosen = backups.due(chosen, job.history, settings.every_ns, time.time_ns())
     if as_json:
-        outcomes = back_up(chosen, job)
+        outcomes = backups.back_up(chosen, job)
         typer.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
     else:
         outcomes = _with_progress(chosen, job)

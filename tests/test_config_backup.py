@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import pasprobe
-from device_configs.backup import Job, back_up
+from device_configs.backup import Job, back_up, due
 from device_configs.completeness import require_whole
 from device_configs.errors import IncompleteConfiguration
-from device_configs.history import History
+from device_configs.history import History, Seen
 from device_configs.known_hosts import KnownHosts, offered_key
 from device_configs.platforms import PLATFORMS
 from device_configs.wire import Patience
@@ -167,7 +167,7 @@ def test_every_context_is_kept_and_the_session_changes_none(fleet: Fleet) -> Non
     (version,) = fleet.history.versions("fw-1")
     assert {"context/admin/running", "context/customer-a/running"} <= set(version.parts)
     assert "10.0.2.1" in fleet.history.get("fw-1", part="context/customer-a/running")
-    assert "context customer-a" in fleet.history.get("fw-1")
+    assert "10.0.2.1" not in fleet.history.get("fw-1")
 
 
 @pytest.mark.parametrize("fault", ["drop", "hang", "refuse"])
@@ -221,6 +221,25 @@ def test_fifty_devices_are_backed_up_side_by_side(fleet: Fleet) -> None:
         assert f"hostname {entry.id}\n" in fleet.history.get(entry.id)
 
 
+def test_a_schedule_wants_what_was_not_tried_and_failures_sooner(fleet: Fleet) -> None:
+    fleet.entries = [
+        Device(id=name, host="192.0.2.1", role="switch", platform="cisco_ios")
+        for name in ("new", "good", "bad", "future")
+    ]
+    hour = 3600 * 10**9
+    now = 1000 * hour
+    fleet.history.note("good", Seen(now - hour, None))
+    fleet.history.note("bad", Seen(now - hour, "unreachable"))
+    fleet.history.note("future", Seen(now + hour, None))
+
+    def wanted(at: int) -> list[str]:
+        return [device.id for device in due(fleet.entries, fleet.history, 24 * hour, at)]
+
+    assert wanted(now) == ["new", "bad", "future"]
+    assert wanted(now + 22 * hour) == ["new", "bad"]
+    assert wanted(now + 23 * hour) == ["new", "good", "bad"]
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The command line in this process; `run(...)` gives exit code and output."""
@@ -265,6 +284,7 @@ def test_trust_backup_list_show_diff_and_search(fleet: Fleet, run: Callable[...,
     (section,) = json.loads(differs.stdout)["sections"]
     assert section["removed"] == ["access-list OUT extended deny ip any any"]
 
+    assert json.loads(run("backup", "--due", *config, "--json").stdout) == []
     found = run("search", "--literal", "deny ip any any", *config, "--json")
     assert json.loads(found.stdout)[0]["until"] is not None
     assert run("search", "nowhere-at-all", *config).exit_code == 1
