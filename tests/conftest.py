@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import importlib.util
 import os
 import random
@@ -198,6 +199,24 @@ def _package_beside(name: str) -> Any:
 def devices() -> Any:
     """Emulated PIX, ASA and IOS devices (tests/devices/emulator.py)."""
     return _package_beside("devices")
+
+
+@pytest.fixture
+def frr_box(need: Callable[..., None]) -> Iterator[Any]:
+    """FRR's vtysh by SSH, zebra by telnet (tests/devices/boxes.py)."""
+    need("root", "ip", "vtysh", "sshd", "useradd")
+    _package_beside("devices")
+    with importlib.import_module("devices.boxes").frr_box() as box:
+        yield box
+
+
+@pytest.fixture
+def old_sshd(need: Callable[..., None]) -> Iterator[Any]:
+    """An sshd with the algorithms of old firewalls alone (tests/devices/boxes.py)."""
+    need("root", "sshd", "useradd")
+    _package_beside("devices")
+    with importlib.import_module("devices.boxes").old_sshd() as server:
+        yield server
 
 
 @pytest.fixture

@@ -92,12 +92,12 @@ _LOGGING = (
     *_each("logging"),
 )
 _CRYPTO_MAP = (
+    Kind("crypto map start", r"crypto map (\S+) (\d+) ipsec-isakmp"),
     Kind("crypto map interface", r"crypto map \S+ interface (\S+)", exact=True),
     Kind(
         "crypto map",
         r"crypto map (\S+) (\d+) (match address|set peer|set transform-set|set ikev1 transform-set|"
-        r"set ikev2 ipsec-proposal|set pfs|set security-association lifetime \S+|set \S+|"
-        r"ipsec-isakmp)",
+        r"set ikev2 ipsec-proposal|set pfs|set security-association lifetime \S+|set \S+)",
         r".+",
     ),
 )
@@ -275,7 +275,7 @@ _IOS_ROOT = (
     Kind("snmp-server community", r"snmp-server community (\S+)", r".+"),
     *_one("snmp-server location", "snmp-server contact"),
     *_each("snmp-server", "tacacs-server", "tacacs", "radius-server"),
-    Kind("banner", r"banner (motd|login|exec) .+"),
+    Kind("banner", r"banner (motd|login|exec)", ".+"),
     Kind("line", r"line ((?:con|aux|vty) .+)", section="line"),
     *_each("ntp", "cdp"),
 )  # fmt: skip
@@ -303,7 +303,7 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
     # One value each: the second `host` or `subnet` of an object replaces the first (ASA 9.12
     # command reference, object network).
     "object": (
-        Kind("value", r"(?:host|subnet|range|fqdn|service)", r".+"),
+        Kind("value", r"(?:host|subnet|range|fqdn|service)", r".+", exact=True),
         *_one("description"),
         Kind("nat", r"nat \(\S+\)", r".+"),
     ),
@@ -396,10 +396,10 @@ def table(name: str) -> tuple[Compiled, ...]:
     for rank, kind in enumerate(SECTIONS[name]):
         tail = "" if kind.tail is None else rf"(?: (?:{kind.tail}))"
         optional = "?" if kind.name in _TAIL_OPTIONAL else ""
+        # `no` may leave the value out, or name it; where there is no value nothing may follow.
+        head = re.compile(rf"(?:{kind.head})" + ("" if kind.tail is None else "(?: .*)?"))
         whole = rf"(?:{kind.head}){tail}{optional}"
-        made.append(
-            Compiled(kind, rank, re.compile(whole), re.compile(rf"(?:{kind.head})(?: .*)?"))
-        )
+        made.append(Compiled(kind, rank, re.compile(whole), head))
     return tuple(sorted(made, key=lambda one: one.kind.head.startswith("(")))
 
 

@@ -83,7 +83,8 @@ def version(platform: str, hostname: str, model: str, serial: str) -> str:
         )
         return (
             f"\n{name} Software Version {release} \n\nCompiled on Thu 14-Mar-24 18:01 GMT "
-            'by builders\nSystem image file is "disk0:/image.bin"\nConfig file at boot was "startup-config"\n\n'
+            'by builders\nSystem image file is "disk0:/image.bin"\n'
+            'Config file at boot was "startup-config"\n\n'
             f"{hostname} up 173 days 16 hours\n\n"
             f"Hardware:   {model}, 4096 MB RAM, CPU Clarkdale 2800 MHz, 1 CPU (2 cores)\n\n"
             f"Serial Number: {serial}\n"
@@ -118,8 +119,8 @@ EXEC = {
          "reload", "more", "copy", "ping", "changeto", "login", "end", "do"),
     "configure": ("terminal", "confirm", "revert", "memory"),
     "show": ("running-config", "startup-config", "version", "inventory", "curpriv", "mode",
-             "context", "failover", "checksum", "access-list", "access-lists", "ip", "reload", "clock",
-             "privilege", "interface", "archive", "pager", "hostname", "firewall"),
+             "context", "failover", "checksum", "access-list", "access-lists", "ip", "reload",
+             "clock", "privilege", "interface", "archive", "pager", "hostname", "firewall"),
     "write": ("memory", "terminal", "erase", "standby"),
     "terminal": ("length", "width", "pager", "monitor", "no"),
     "copy": ("running-config",),

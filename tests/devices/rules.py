@@ -235,12 +235,17 @@ def check_ace(config: Configuration, text: str) -> None:
             raise Refused(f"ERROR: specified object-group <{name}> is empty\n")
 
 
+_NAT_WORDS = (
+    "any", "interface", "destination", "static", "dynamic", "service", "no-proxy-arp",
+    "route-lookup", "unidirectional", "inactive", "source", "dns",
+)  # fmt: skip
+
+
 def check_nat(config: Configuration, text: str) -> None:
     """[CR9] nat: real and mapped objects must exist."""
     words = text.split()
     for word in words[2:]:
-        if word in ("any", "interface", "destination", "static", "dynamic", "service",
-                    "no-proxy-arp", "route-lookup", "unidirectional", "inactive", "source", "dns"):  # fmt: skip
+        if word in _NAT_WORDS:
             continue
         if word == "description":
             return
