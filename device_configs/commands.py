@@ -123,6 +123,7 @@ def backup(
     import time
 
     from device_configs import backup as backups
+    from device_configs.errors import DeviceConfigError
 
     loaded = _loaded(config)
     settings = loaded.configuration.device_configs
@@ -136,6 +137,12 @@ def backup(
         smaller,
     )
     if due:
+        if settings.every_ns is None:
+            raise DeviceConfigError(
+                str(loaded.path),
+                "nothing is due: there is no schedule",
+                "write [device_configs] every",
+            )
         chosen = backups.due(chosen, job.history, settings.every_ns, time.time_ns())
     if as_json:
         outcomes = backups.back_up(chosen, job)

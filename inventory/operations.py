@@ -94,9 +94,10 @@ class DeviceConfigs(Table):
     """Repository, host keys, protocols; without it `device_configs` in the agent's data_dir."""
     key: Secret | None = None
     """Passphrase or key that encrypts the repository's files; without it they are plain text."""
-    every_ns: Annotated[DurationNs, between("1m", "720h")] = Field(
-        default=86_400_000_000_000, validation_alias="every"
+    every_ns: Annotated[DurationNs, between("1m", "720h")] | None = Field(
+        default=None, validation_alias="every"
     )
+    """How often the agent of this host fetches them; None: it does not."""
     parallel: Annotated[Whole, Field(ge=1, le=500)] = 50
     """Sessions at once."""
 

@@ -96,7 +96,7 @@ class Fleet:
     def write(self) -> Path:
         """The configuration file of these devices."""
         lines = [
-            '[device_configs]\nfolder = "kept"\n',
+            '[device_configs]\nfolder = "kept"\nevery = "24h"\n',
             *(
                 f'[[device]]\nid = "{one.id}"\nhost = "{one.host}"\nport = {one.port}\n'
                 f'role = "firewall"\nplatform = "{one.platform}"\n'

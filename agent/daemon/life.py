@@ -23,6 +23,7 @@ from pathlib import Path
 
 from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
+from agent.daemon.device_backups import DeviceBackups, command_for
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
 from agent.daemon.forwarding_service import ForwardingService
@@ -98,6 +99,8 @@ class Daemon:
         )
         self._reflector = ReflectorService()
         self._reflector.want(wanted.reflector)
+        self._backups = DeviceBackups()
+        self._backups.want(command_for(wanted.place) if wanted.backups else None)
         self._reload = ReloadState(configuration=str(wanted.place))
         self._house = Housekeeping(
             agent=wanted.agent,
@@ -134,6 +137,7 @@ class Daemon:
             self._recorder.run_spool(),
             self._recorder.run_store(),
             self._forwarding.run(),
+            self._backups.run(),
             self._house.run(),
             self._reloads(),
         ]
@@ -208,6 +212,7 @@ class Daemon:
             changes = self._dispatcher.apply(wanted.assignments)
             self._reflector.want(wanted.reflector)
             self._forwarding.want(wanted.storage)
+            self._backups.want(command_for(wanted.place) if wanted.backups else None)
             self._wanted = wanted
             self._health.keep_only(wanted.assignments)
             event(

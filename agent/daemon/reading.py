@@ -66,6 +66,7 @@ def read_wanted(config: FilePath | None, limits: LimitSource, environ: Mapping[s
         reflector=reflector,
         storage=storage_order(loaded.configuration, environ),
         metrics=agent.metrics and (agent.metrics.host, agent.metrics.port),
+        backups=loaded.configuration.device_configs.every_ns is not None,
     )
 
 

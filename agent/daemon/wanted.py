@@ -73,6 +73,8 @@ class Wanted:
     storage: StorageOrder
     metrics: tuple[str, int] | None
     """Host and port of `/metrics`."""
+    backups: bool = False
+    """Whether the configurations of devices are fetched on schedule."""
 
 
 @dataclass(frozen=True, slots=True)
