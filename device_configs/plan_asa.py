@@ -56,6 +56,14 @@ def _only_prefix(_path: Path, text: str) -> tuple[str, str]:
     return f"route {' '.join(words[2:4])}", text
 
 
+def _real(_path: Path, text: str) -> tuple[str, str]:
+    """A real address is translated once between two interfaces."""
+    words = text.split()
+    ports = words[2] in ("tcp", "udp")
+    real, mapped = (" ".join(words[5:7]), words[3:5]) if ports else (words[3], words[2:3])
+    return f"static {words[1]} {real}", " ".join(mapped)
+
+
 _ADDRESS_GAP = "the address changes (`{text}`): its traffic stops until neighbours have learnt it"
 _LEVEL_GAP = (
     "the security level changes (`{text}`): where no list decides, traffic between two interfaces "
@@ -89,6 +97,41 @@ _RULES = (
          valued=True, off=(Phase.REMOVE, 1), gap=_LEVEL_GAP),
     Rule(r"shutdown$", "one", 1, "interfaces", "traffic", "interface ", phase=Phase.ASIDE,
          off=(Phase.BIND, 90)),
+    Rule(r"(description|speed|duplex|vlan|management-only)\b", "one", 0, "interfaces",
+         "traffic", "interface ", "no {key}"),
+    Rule(r"mtu \S+", "one", 11, "interfaces", "traffic"),
+    # Objects before the lists that name them.
+    Rule(r"nat \(", "one", 41, "address translation", "traffic", "object ", gap=_NAT_GAP),
+    Rule(r"(host|subnet|range|fqdn|service) ", "one", 0, "objects", "traffic", "object ",
+         name="value"),
+    Rule(r"description\b", "one", 0, "objects", "none", "object", "no {key}"),
+    Rule(r"object ", "many", 20, "objects", enters=True),
+    Rule(r"object-group ", "many", 21, "objects", enters=True),
+    Rule(r"", "many", 0, "objects", "traffic", "object-group "),
+    # Address translation and routes.
+    Rule(r"nat \(\S+\) 0 access-list", "swap", 40, "address translation", "traffic", gap=_NAT_GAP),
+    Rule(r"(global|nat) \(", "many", 40, "address translation", "traffic", gap=_NAT_GAP),
+    Rule(r"static \(\S+\) (?:(?:tcp|udp) \S+ \S+|\S+)", "swap", 42, "address translation",
+         "traffic", gap=_NAT_GAP, clash=_real),
+    Rule(r"route \S+ \S+ \S+ \S+", "one", 36, "routes", "traffic", clash=_prefix),
+    Rule(r"ipv6 route ", "many", 36, "routes", "traffic"),
+    # Tunnels: proposals, then the map, then the groups; the map is put to use last.
+    Rule(r"crypto ipsec (ikev1 |ikev2 )?(transform-set|ipsec-proposal) \S+", "one", 50, "tunnels",
+         "tunnel", remove="no {text}"),
+    Rule(r"crypto (isakmp|ikev1|ikev2) policy ", "many", 50, "tunnels", "tunnel", enters=True),
+    Rule(r"(authentication|encryption|encr|hash|group|lifetime|integrity|prf)\b", "one", 0,
+         "tunnels", "tunnel", r"crypto (isakmp|ikev1|ikev2) policy ", "no {key}"),
+    Rule(r"isakmp policy \d+ \S+", "one", 50, "tunnels", "tunnel"),
+    Rule(r"isakmp key \S+ (?P<key>address \S+)", "one", 50, "tunnels", "tunnel",
+         remove="no {text}"),
+    Rule(r"crypto ipsec security-association lifetime( seconds| kilobytes)?", "one", 50, "tunnels",
+         "tunnel"),
+    Rule(r"crypto map \S+ interface \S+", "many", 58, "tunnels", "tunnel", phase=Phase.BIND),
+    Rule(
+        r"crypto map (\S+) \d+ (match address|set peer|set (ikev1 )?transform-set|set pfs|"
+        r"set ikev2 ipsec-proposal|set security-association lifetime \S+|set \S+|ipsec-isakmp)",
+        "one", 55, "tunnels", "tunnel",
+    ),
     Rule(r"crypto (ca|key) ", "many", 49, "tunnels", "tunnel"),
     Rule(r"crypto |isakmp ", "many", 51, "tunnels", "tunnel"),
     Rule(r"group-policy \S+ (internal|external)", "one", 52, "tunnels", "tunnel",

@@ -87,7 +87,7 @@ def render(
 
 def variables(device: Device, folder: Path) -> dict[str, Any]:
     """All variables of a device, secrets as they are written. `RenderError` names file and line."""
-    layers = [("role", device.role)]
+    layers: list[tuple[str, str]] = [("role", device.role)]
     if device.group is not None:
         layers.append(("group", device.group))
     layers += [("pas", pas) for pas in device.pas]

@@ -221,6 +221,7 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
         (*i.path, i.text) for i in now.values() if i.key not in then and i.rule.remove and i.enters
     }
     kept = {_owner(item.text) for item in target if not item.path}
+    places = {(item.text,): item.index for item in target if not item.path}
     for number, item in enumerate(now.values()):
         if item.key in then or item.key in away:
             continue
@@ -228,7 +229,8 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
             continue
         if item.rule.kind == "owned" and _owner(item.text) not in kept:
             continue
-        steps += _not_to_be(item, number, len(now), ranks)
+        place = places.get(item.path[:1], item.index)
+        steps += _not_to_be(item, place, (number, len(now)), ranks)
     return steps
 
 
@@ -285,8 +287,10 @@ def _to_be(old: Item | None, new: Item, number: int, ranks: dict[Path, int]) -> 
     return steps
 
 
-def _not_to_be(item: Item, number: int, count: int, ranks: dict[Path, int]) -> list[Step]:
-    rule = item.rule
+def _not_to_be(
+    item: Item, place: int, counted: tuple[int, int], ranks: dict[Path, int]
+) -> list[Step]:
+    rule, (number, count) = item.rule, counted
     if item.negative:
         # It was switched off by hand, and is on where nothing is said.
         command = "" if rule.valued else item.text.removeprefix("no ")
@@ -300,7 +304,7 @@ def _not_to_be(item: Item, number: int, count: int, ranks: dict[Path, int]) -> l
             rule.phase if rule.phase is not None else Phase.ADD,
             _rank(item, ranks),
         )
-        order: tuple[int, ...] = (rank, item.index, 1, number)
+        order: tuple[int, ...] = (rank, place, 1, number)
     else:
         phase = Phase.LEAVE if rule.lets_in or rule.phase is Phase.ACCESS else Phase.REMOVE
         order = (-rule.rank, 0, 1, count - number)
