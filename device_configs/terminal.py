@@ -16,6 +16,10 @@ CONFIRM = re.compile(r"\[confirm\]\s*$", re.IGNORECASE)
 _SETTLED_S = 0.05
 # A question nobody expected is believed after this silence.
 _QUESTION_S = 0.5
+# What comes after a prompt is output that goes on, or after this silence a notice.
+_NOTICE_S = 2.0
+_LEFT_OVER = 100
+"""Pieces of unasked output that are dropped before a command; beyond them it belongs to nobody."""
 _TAIL = 400
 """Characters at the end of an answer in which a prompt or a question is looked for."""
 _QUESTION = re.compile(r"(?:\[confirm\]|\[y(?:es)?/no?\]:?|\(y(?:es)?/no?\):?)\s*$", re.IGNORECASE)
@@ -53,8 +57,9 @@ class Terminal:
         known = list(replies)
         self._renaming = _RENAMES.match(command) is not None
         # What came unasked since the last prompt (a log line) is no part of this answer.
-        while self._wire.read(0.0):
-            pass
+        for _ in range(_LEFT_OVER):
+            if not self._wire.read(0.0):
+                break
         self._wire.write(command.replace("\n", self._wire.newline) + self._wire.newline)
         whole, said, refused = "", "", None
         for _ in range(20):
@@ -87,22 +92,30 @@ class Terminal:
         raise self._wire.lost(f"{command!r} asks without end")
 
     def _until(self, said: str, ends: tuple[re.Pattern[str], ...], silence_s: float) -> str:
-        """Read on until a prompt of ours or one of `ends` is at the end; pagers are answered."""
+        """Read on until a prompt of ours or one of `ends` is at the end; else `SessionLost`."""
+        said, reached = self._read_on(said, ends, silence_s)
+        if not reached:
+            raise self._wire.lost(f"no answer for {silence_s:g} s")
+        return said
+
+    def _read_on(
+        self, said: str, ends: tuple[re.Pattern[str], ...], silence_s: float
+    ) -> tuple[str, bool]:
+        """As `_until`, but says whether the end was reached; pagers are answered."""
         parts, tail = [said], said[-_TAIL:]
         total = time.monotonic() + self._patience.total_s
         last = time.monotonic()
         while True:
             prompt = prompt_at_end(tail)
             if (prompt is not None and self._mine(prompt)) or any(e.search(tail) for e in ends):
-                return "".join(parts)
+                return "".join(parts), True
             now = time.monotonic()
+            if now >= total:
+                limit = f"{self._patience.total_s:g} s"
+                raise self._wire.lost(f"an answer that did not end in {limit}")
             left = min(total, last + silence_s) - now
             if left <= 0:
-                raise self._wire.lost(
-                    f"no answer for {silence_s:g} s"
-                    if now < total
-                    else f"an answer that did not end in {self._patience.total_s:g} s"
-                )
+                return "".join(parts), False
             new = self._wire.read(left)
             if not new:
                 continue
@@ -117,7 +130,12 @@ class Terminal:
     def _settled(self, said: str) -> str:
         """`said`, with what comes right after it: output that only looked like a prompt."""
         while new := self._wire.read(_SETTLED_S):
-            said = self._until(said + new, (_QUESTION, _PASSWORD), self._patience.silence_s)
+            ends = (_QUESTION, _PASSWORD)
+            said, reached = self._read_on(said + new, ends, _NOTICE_S)
+            if not reached:
+                # A notice (of a reload, a log line) came after the prompt and stays without one.
+                self._wire.write(self._wire.newline)
+                said = self._until(said + "\n", ends, self._patience.silence_s)
         return said
 
     def _mine(self, prompt: Prompt) -> bool:
