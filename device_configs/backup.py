@@ -235,7 +235,7 @@ def _notes(device: str, fetched: Fetched, history: History) -> Iterable[str]:
         yield "there is no startup configuration, or this user may not see it"
     elif startup and not hidden and _differ(fetched, stable(startup)):
         yield "the running configuration is not saved: startup differs"
-    last = next(iter(history.versions(device)), None)
+    last = history.newest(device)
     if last is not None:
         for name in ("hostname", "model", "serial"):
             was, now = getattr(last.meta, name), getattr(fetched.facts, name)
@@ -249,7 +249,7 @@ def _differ(fetched: Fetched, startup: str) -> bool:
 
 
 def _last_running(history: History, device: str) -> str | None:
-    last = next(iter(history.versions(device)), None)
+    last = history.newest(device)
     return None if last is None else history.text(last)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, Tree
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dulwich.repo import Repo
 
 _FILE, _FOLDER = 0o100644, 0o040000
+_META = b"meta.json"
 
 
 def head_of(repo: Repo, ref: Ref) -> Commit | None:
@@ -37,24 +38,27 @@ def tree_named(repo: Repo, name: ObjectID) -> Tree:
     return tree
 
 
-def files_of(repo: Repo, root: ObjectID, device: str) -> Iterator[tuple[str, ObjectID]]:
-    """The parts of a device in a root tree, with the names of their objects."""
+def meta_of_device(repo: Repo, root: ObjectID, device: str) -> ObjectID | None:
+    """The object that describes a device's newest version in a root tree."""
     tree = tree_named(repo, root)
     folder = quote(device, safe="").encode()
     if folder not in tree:
-        return
-    for entry in tree_named(repo, tree[folder][1]).items():
-        if entry.path is not None and entry.sha is not None:
-            yield unquote(entry.path.decode()), entry.sha
+        return None
+    return tree_named(repo, tree[folder][1])[_META][1]
 
 
 def tree_with(
-    repo: Repo, head: Commit | None, device: str, parts: Mapping[str, ObjectID]
+    repo: Repo,
+    head: Commit | None,
+    device: str,
+    parts: Mapping[str, ObjectID],
+    meta: ObjectID,
 ) -> ObjectID:
     """The root tree of the head, this device's folder replaced; both are written."""
     from dulwich.objects import Tree
 
     folder = Tree()
+    folder.add(_META, _FILE, meta)
     for part, name in parts.items():
         folder.add(quote(part, safe="").encode(), _FILE, name)
     repo.object_store.add_object(folder)

@@ -6,7 +6,9 @@
     history.versions("pix-1")                           -> newest first
 
 The repository is bare (`configurations.git`); a device is a folder, each part a file in it, so git
-itself can show it all where it is not encrypted. Who, when and why stand in the commit's message.
+itself can show it all where it is not encrypted. Who, when and why stand in the commit's message
+and in `meta.json`, which names the version before: a device's versions are found without a walk
+through those of all the others.
 """
 
 from __future__ import annotations
@@ -14,21 +16,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from dulwich.objects import ObjectID
 from dulwich.refs import Ref
 
 from device_configs.errors import HistoryError
 from device_configs.files import disk_error, locked, write_whole
-from device_configs.git_trees import commit_named, files_of, head_of, tree_named, tree_with
+from device_configs.git_trees import head_of, meta_of_device, tree_named, tree_with
 from device_configs.vault import Vault
 
 if TYPE_CHECKING:
-    from dulwich.objects import ObjectID
     from dulwich.repo import Repo
 
 _REF = Ref(b"refs/heads/main")
@@ -57,6 +59,7 @@ class Version:
     """One kept configuration."""
 
     id: str
+    """The git object that describes it (`meta.json`)."""
     device: str
     meta: Meta
     parts: Mapping[str, ObjectID] = field(repr=False)
@@ -109,6 +112,13 @@ class History:
     def get(self, device: str, at: int | None = None, part: str = "running") -> str:
         """The whole text in force at a time (UTC ns, default now), its secrets in clear."""
         return self.text(self.version_at(device, at), part)
+
+    def newest(self, device: str) -> Version | None:
+        """The newest version; None where there is none."""
+        if not self._git.exists():
+            return None
+        with self._open() as repo:
+            return next(self._walk(repo, device), None)
 
     def version_at(self, device: str, at: int | None = None) -> Version:
         """The version in force at a time: the last one taken before it."""
@@ -188,24 +198,16 @@ class History:
             raise disk_error(self._git, error) from None
 
     def _walk(self, repo: Repo, device: str) -> Iterator[Version]:
-        """Versions of a device, newest first: the commits that name it."""
-        commit = head_of(repo, _REF)
-        while commit is not None:
-            lines = commit.message.decode(errors="replace").splitlines()
-            said = dict(line.split(": ", 1) for line in lines if ": " in line)
-            if said.get("Device") == device:
-                meta = Meta(
-                    taken_ns=int(said["Taken-Ns"]),
-                    trigger=said.get("Trigger", ""),
-                    by=said.get("By", ""),
-                    hostname=said.get("Hostname", ""),
-                    model=said.get("Model", ""),
-                    serial=said.get("Serial", ""),
-                    release=said.get("Release", ""),
-                )
-                parts = dict(files_of(repo, commit.tree, device))
-                yield Version(commit.id.decode(), device, meta, parts)
-            commit = commit_named(repo, commit.parents[0]) if commit.parents else None
+        """Versions of a device, newest first: each names the one before it."""
+        head = head_of(repo, _REF)
+        name = None if head is None else meta_of_device(repo, head.tree, device)
+        while name is not None:
+            said = json.loads(self._blob(repo, name))
+            meta = Meta(**{one.name: said[one.name] for one in fields(Meta)})
+            parts = {part: ObjectID(sha.encode()) for part, sha in said["parts"].items()}
+            yield Version(name.decode(), device, meta, parts)
+            before = said["before"]
+            name = None if before is None else ObjectID(before.encode())
 
     def _same(
         self,
@@ -230,6 +232,9 @@ class History:
         return True
 
     def _read(self, repo: Repo, device: str, part: str, name: ObjectID) -> str:
+        return self._vault.open(f"{device}/{part}", self._blob(repo, name))
+
+    def _blob(self, repo: Repo, name: ObjectID) -> bytes:
         from dulwich.objects import Blob
 
         try:
@@ -239,7 +244,7 @@ class History:
                 str(self._git), f"object {name.decode()} is missing", "restore the repository"
             ) from None
         assert isinstance(blob, Blob)
-        return self._vault.open(f"{device}/{part}", blob.as_raw_string())
+        return blob.as_raw_string()
 
     def _write(
         self,
@@ -257,9 +262,16 @@ class History:
                 blob = Blob.from_string(self._vault.seal(f"{device}/{part}", text))
                 repo.object_store.add_object(blob)
                 parts[part] = blob.id
+            said = {
+                **asdict(meta),
+                "parts": {part: name.decode() for part, name in parts.items()},
+                "before": None if newest is None else newest.id,
+            }
+            meta_blob = Blob.from_string(json.dumps(said, indent=1, sort_keys=True).encode())
+            repo.object_store.add_object(meta_blob)
             head = head_of(repo, _REF)
             commit = Commit()
-            commit.tree = tree_with(repo, head, device, parts)
+            commit.tree = tree_with(repo, head, device, parts, meta_blob.id)
             commit.parents = [] if head is None else [head.id]
             commit.author = commit.committer = _WHO
             # Git knows whole seconds; the exact time stands in the message.
@@ -273,7 +285,7 @@ class History:
                 raise HistoryError(str(self._git), "somebody else wrote into it", "try again")
         except OSError as error:
             raise disk_error(self._git, error) from None
-        return Version(commit.id.decode(), device, meta, parts)
+        return Version(meta_blob.id.decode(), device, meta, parts)
 
 
 def iso(ns: int) -> str:
@@ -285,7 +297,6 @@ def _message(device: str, meta: Meta) -> str:
     said = {
         "Device": device,
         "Taken": iso(meta.taken_ns),
-        "Taken-Ns": str(meta.taken_ns),
         "Trigger": meta.trigger,
         "By": meta.by,
         "Hostname": meta.hostname,

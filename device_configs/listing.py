@@ -42,7 +42,7 @@ def devices_listed(devices: Sequence[Device], history: History) -> tuple[list[Ro
     good = True
     configured = {device.id: device for device in devices}
     for name in dict.fromkeys((*configured, *history.devices())):
-        newest = next(iter(history.versions(name)), None)
+        newest = history.newest(name)
         seen = history.seen(name)
         error = None if seen is None else seen.error
         device = configured.get(name)

@@ -200,6 +200,17 @@ def test_how_the_last_attempt_went_is_remembered(tmp_path: Path) -> None:
         history.seen("pix/1")
 
 
+def test_versions_of_one_device_are_found_among_those_of_many(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for number in range(40):
+        history.put(f"d{number % 8}", f"hostname h{number}\n", meta(number))
+    assert [v.meta.taken_ns // 10**9 for v in history.versions("d3")] == [35, 27, 19, 11, 3]
+    newest = history.newest("d3")
+    assert newest is not None
+    assert history.text(newest) == "hostname h35\n"
+    assert history.newest("d9") is None
+
+
 def test_the_search_knows_since_when_and_until_when_a_line_stood(tmp_path: Path) -> None:
     history = History(tmp_path)
     with_line = ios("interface Gi0/1", " ip address 10.0.0.1 255.255.255.0")
