@@ -8,26 +8,23 @@ time-out when the device has closed the connection.
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import netmiko
 import paramiko
+from netmiko.base_connection import BaseConnection
 from netmiko.exceptions import NetmikoAuthenticationException, NetmikoTimeoutException
 
 from device_configs.errors import DeviceUnreachable, LoginRefused, SessionLost
 from device_configs.known_hosts import KnownHosts
 from device_configs.telnet import TelnetLogin
-
-if TYPE_CHECKING:
-    from netmiko.base_connection import BaseConnection
-else:
-    from netmiko.base_connection import BaseConnection
 
 # Wide enough that no command is folded by a device that believes the terminal.
 PTY_WIDTH, PTY_HEIGHT = 511, 1000
@@ -83,8 +80,7 @@ class _Line(BaseConnection):  # type: ignore[misc]
 
 
 class _TelnetLine(_Line):
-    login: TelnetLogin
-    through: Callable[[], paramiko.Channel] | None
+    """Telnet, through a jump host where there is one."""
 
     def __init__(self, login: TelnetLogin, through: paramiko.Channel | None, **options: Any):
         self.login = login
@@ -202,7 +198,7 @@ def open_ssh(
                 ssh_strict=True,
                 alt_host_keys=True,
                 alt_key_file=str(hosts.file),
-                use_keys=endpoint.credentials.key_file is not None,
+                # Not `use_keys`: it would offer the keys of this host's user as well.
                 key_file=_text(endpoint.credentials.key_file),
                 sock=through,
                 keepalive=10,
@@ -312,6 +308,11 @@ def _options(endpoint: Endpoint, patience: Patience) -> dict[str, Any]:
 def _connect(endpoint: Endpoint, hosts: KnownHosts, connect: Callable[[], Any]) -> Any:
     """`connect`, with every way to fail in words of ours."""
     place = f"{endpoint.host}:{endpoint.port}"
+    key_file = endpoint.credentials.key_file
+    if key_file is not None and not os.access(key_file, os.R_OK):
+        raise LoginRefused(
+            endpoint.subject, f"the key {key_file} cannot be read", "correct login.key_file"
+        )
     try:
         return connect()
     except (NetmikoAuthenticationException, paramiko.AuthenticationException):

@@ -15,10 +15,10 @@ import paramiko
 import pytest
 
 from device_configs.errors import DeviceConfigError, DeviceUnreachable, HostKeyRefused, LoginRefused
-from device_configs.known_hosts import KnownHosts, fingerprint
+from device_configs.known_hosts import KnownHosts, fingerprint, offered_key
 from device_configs.session import open_session
 from device_configs.trusting import trust
-from device_configs.wire import Patience
+from device_configs.wire import Credentials, Endpoint, Patience, Wire, open_ssh
 from inventory.operations import Device, Jump, Login
 from inventory.secrets import Secret
 
@@ -140,6 +140,23 @@ def test_a_refused_jump_host_stops_before_the_device(
             open_session(entry.model_copy(update={"jump": jump}), ENVIRON, hosts, patience=PATIENCE)
     with pytest.raises(DeviceUnreachable, match="the jump host does not reach"):
         open_session(entry, ENVIRON, hosts, patience=PATIENCE)
+
+
+def test_a_key_instead_of_a_password_and_a_key_that_is_not_there(
+    jump_host: JumpHost, tmp_path: Path
+) -> None:
+    hosts = KnownHosts(tmp_path / "known_hosts")
+    hosts.trust("127.0.0.1", jump_host.port, offered_key("j", "127.0.0.1", jump_host.port, 10.0))
+
+    def opened(key_file: Path) -> Wire:
+        who = Credentials(getpass.getuser(), key_file=key_file)
+        return open_ssh(Endpoint("j", "127.0.0.1", jump_host.port, who), hosts, PATIENCE)
+
+    opened(jump_host.user_key).close()
+    with pytest.raises(LoginRefused, match="cannot be read"):
+        opened(tmp_path / "no-such-key")
+    with pytest.raises(LoginRefused, match="this password or key"):
+        opened(tmp_path / "host")
 
 
 def test_telnet_without_a_jump_host_has_nothing_to_trust(tmp_path: Path) -> None:
