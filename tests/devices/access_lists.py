@@ -250,13 +250,14 @@ def parse(text: str, platform: str) -> Ace | None:
 
 
 def _group_is_port(words: list[str]) -> bool:
-    """`object-group` between source and destination is a group of source ports only where a whole
-    destination still follows it."""
+    """Whether the group in front is one of source ports: a whole destination still follows it.
+
+    A device knows by the group's type. By the words alone `object-group A object-group B` could be
+    read in two ways; it is taken for a destination and its ports, source ports being rare.
+    """
     rest = words[2:]
-    return rest[0] in ("any", "any4") or (
-        len(rest) > 1
-        and (
-            rest[0] in ("host", "object", "object-group", "interface")
-            or _address(rest[0]) is not None
-        )
+    if rest[0] == "object-group":
+        return len(rest) > 3 and rest[2] in ("object-group", "eq", "gt", "lt", "neq", "range")
+    return (
+        rest[0] in ("any", "any4", "host", "object", "interface") or _address(rest[0]) is not None
     )

@@ -25,9 +25,9 @@ PASSWORD = "secret1"
 DAEMONS = Path("/usr/lib/frr")
 
 
-def _run(*words: str, told: str | None = None) -> str:
+def _run(*words: str, told: str | None = None, check: bool = True) -> str:
     return subprocess.run(
-        words, check=True, capture_output=True, text=True, input=told, timeout=60
+        words, check=check, capture_output=True, text=True, input=told, timeout=60
     ).stdout
 
 
@@ -80,9 +80,9 @@ class Sshd:
             f"StrictModes no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\n{self.options}"
         )
         self._process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)],
+            ["/usr/sbin/sshd", "-D", "-E", str(self.folder / "sshd.log"), "-f", str(config)],
             stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "sshd.log").open("wb"),
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         _wait_for_port(HOST, self.port)

@@ -481,7 +481,10 @@ class Configuration:
         deep = False
         for line in self.lines(masked=masked):
             section = line.startswith(" ")
-            starts = line.startswith(("interface ", "line ", "vlan ", "banner ", "ip access-list "))
+            starts = line.startswith("interface ") or (
+                self.platform == "ios"
+                and line.startswith(("line ", "vlan ", "banner ", "ip access-list "))
+            )
             if self.platform != "pix6" and not section and (deep or starts) and out[-1] != "!":
                 out.append("!")
             deep = section

@@ -64,7 +64,7 @@ _ACCESS_GROUP = Kind("access-group", r"access-group \S+ (in|out) interface (\S+)
 _PIX_NAT = (
     Kind("global", r"(global \(\S+\) \d+ .+)"),
     Kind("nat", r"(nat \(\S+\) \d+ .+)"),
-    Kind("static", r"static \((\S+,\S+)\) ((?:tcp|udp) \S+ \S+|\S+)", r".+"),
+    Kind("static", r"static \((\S+,\S+)\) ((?:tcp|udp) \S+ \S+|\S+)", r".+", exact=True),
 )
 _MANAGEMENT = (
     *_one("telnet timeout", default="telnet timeout 5"),

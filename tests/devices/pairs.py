@@ -102,7 +102,8 @@ def _mutated(chance: random.Random, old: Blocks, fresh: Callable[[], Blocks]) ->
 
 def _rank(name: str) -> int:
     order = ("interfaces", "hostname", "object ", "group ", "list ", "bind", "nat", "route",
-             "transform", "crypto", "tunnel", "user", "vlan", "port ", "svi ", "extra", "access", "end")  # fmt: skip
+             "transform", "crypto", "tunnel", "user", "vlan", "port ", "svi ", "extra",
+             "access", "end")  # fmt: skip
     return next((n for n, start in enumerate(order) if name.startswith(start)), len(order))
 
 

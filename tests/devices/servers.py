@@ -84,6 +84,10 @@ class Box:
         with self._guard:
             connections = list(self._connections)
         for one in connections:
+            # A close alone does not wake the thread that reads.
+            if isinstance(one, socket.socket):
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def close(self) -> None:
