@@ -50,9 +50,9 @@ def _typed(lines: tuple[Line, ...]) -> Iterator[str]:
         yield line.command
         for child in line.children:
             yield f" {child.command}"
-        if line.text.startswith("interface ") and line.children:
-            if not any(child.text == "shutdown" for child in line.children):
-                yield " no shutdown"
+        down = any(child.text == "shutdown" for child in line.children)
+        if line.text.startswith("interface ") and line.children and not down:
+            yield " no shutdown"
         if line.children:
             yield " exit"
 
@@ -80,9 +80,17 @@ def _firewall(device: Device, lines: tuple[Line, ...], port: str) -> Iterator[Li
     for line in lines:
         text = line.text
         if (
-            text.startswith(("hostname ", "domain-name ", "enable password ", "passwd "))
+            text.startswith(
+                (
+                    "hostname ",
+                    "domain-name ",
+                    "enable password ",
+                    "passwd ",
+                    f"ip address {port} ",
+                    f"route {port} ",
+                )
+            )
             or any(child.text == f"nameif {port}" for child in line.children)
-            or text.startswith((f"ip address {port} ", f"route {port} "))
             or (hardware and text.startswith((f"nameif {hardware} ", f"interface {hardware} ")))
             or re.match(rf"{device.transport} \d\S* \S+ {re.escape(port)}$", text)
             or re.match(rf"aaa authentication ({device.transport}|enable) console LOCAL", text)
@@ -104,9 +112,17 @@ def _ios(device: Device, lines: tuple[Line, ...], port: str) -> Iterator[Line]:
             below = tuple(c for c in line.children if not c.text.startswith("access-class"))
             yield Line(text, below)
         elif (
-            text.startswith(("hostname ", "ip domain", "enable secret ", "enable password "))
+            text.startswith(
+                (
+                    "hostname ",
+                    "ip domain",
+                    "enable secret ",
+                    "enable password ",
+                    "ip default-gateway ",
+                    "ip route 0.0.0.0 0.0.0.0 ",
+                )
+            )
             or text.lower() == f"interface {port}".lower()
-            or text.startswith(("ip default-gateway ", "ip route 0.0.0.0 0.0.0.0 "))
             or (vlan is not None and text == f"vlan {vlan[1]}")
             or (device.login is not None and text.startswith(f"username {device.login.user} "))
             or line is plugged

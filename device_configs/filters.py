@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from device_configs.aces import closure, written_out
+from device_configs.intersections import permitted_by_both
 from device_configs.sections import Path
 from device_configs.steps import Phase, Risk, Step
 
@@ -47,6 +48,9 @@ class Filters:
 
 class Dialect(Protocol):
     """How a platform writes lists and uses them."""
+
+    wildcard: bool
+    """Whether masks are written the IOS way."""
 
     def spelling(self, entry: str) -> str:
         """The one spelling of an entry."""
@@ -152,7 +156,10 @@ def _slots(
             return False
         return not closure(now.lists.get(name, ()), old_names) & changed
 
+    narrowed = _narrowed(now, then, dialect, same, changed, work, copies)
     for slot in dict.fromkeys((*now.slots, *then.slots)):
+        if slot in narrowed:
+            continue
         old, new = now.slots.get(slot), then.slots.get(slot)
         topic, risk = f"filter {slot}", _slot_risk(slot)
         if old is not None and stable(old):
@@ -194,6 +201,63 @@ def _slots(
         work.add(Phase.ASIDE, dialect.bind(slot, copy), topic, risk)
         work.add(_bound(slot), dialect.bind(slot, new), topic, risk)
     return in_place - set(made), copies
+
+
+def _narrowed(
+    now: Filters,
+    then: Filters,
+    dialect: Dialect,
+    same: set[str],
+    changed: set[str],
+    work: _Work,
+    copies: dict[str, tuple[str, ...]],
+) -> set[str]:
+    """Where packets go through two lists: each slot that changes permits what both permit first.
+
+    Then what had no list gets it, what has one gets the target's, and what is to have none loses
+    it last. The slots that are dealt with; none, where a packet meets one list alone.
+    """
+    slots = [s for s in dict.fromkeys((*now.slots, *then.slots)) if not s.startswith("line ")]
+    if not any(s.startswith("out ") or s.endswith(" / out") for s in slots):
+        return set()
+    old_names = now.by_name()
+
+    def changes(slot: str) -> bool:
+        old, new = now.slots.get(slot), then.slots.get(slot)
+        named = closure(now.lists.get(old or "", ()), old_names)
+        return old != new or old not in same or bool(named & changed)
+
+    moving = [slot for slot in slots if changes(slot)]
+    if len(moving) < 2:
+        return set()
+    middle: dict[str, tuple[str, ...] | None] = {}
+    for slot in moving:
+        old, new = now.slots.get(slot), then.slots.get(slot)
+        before = _written_out(now.lists.get(old, ()), now, dialect) if old else ()
+        after = _written_out(then.lists.get(new, ()), then, dialect) if new else ()
+        if before is None or after is None:
+            return set()
+        # No list yet: nothing to narrow. No list later: today's until the end.
+        middle[slot] = before or None
+        if old and new:
+            middle[slot] = permitted_by_both(before, after, wildcard=dialect.wildcard)
+            if middle[slot] is None:
+                return set()
+    for number, (slot, entries) in enumerate(middle.items()):
+        topic, risk = f"filter {slot}", _slot_risk(slot)
+        old, new = now.slots.get(slot), then.slots.get(slot)
+        if entries is not None:
+            copy = _free_name(f"{new or old}-{number}", now, then)
+            copies[copy] = entries
+            work.add(Phase.ASIDE, dialect.build(copy, entries), f"copy of {new or old}", "none")
+            work.add(Phase.ASIDE, dialect.bind(slot, copy), topic, risk)
+            if new is None:
+                rank = LIST_RANK + 2
+                work.add(Phase.BIND, dialect.unbind(slot, copy), topic, risk, rank=rank)
+        if new is not None:
+            rank = LIST_RANK + (old is not None)
+            work.add(Phase.BIND, dialect.bind(slot, new), topic, risk, rank=rank)
+    return set(moving)
 
 
 def _written_out(entries: Sequence[str], then: Filters, dialect: Dialect) -> tuple[str, ...] | None:

@@ -207,6 +207,8 @@ def _canonical(text: str) -> str:
 class Lists:
     """How PIX and ASA write access lists."""
 
+    wildcard = False
+
     numbered: bool
     """Whether `line N` exists: PIX 6.3 and later (PIX 6.3 command reference, access-list)."""
     whole: str

@@ -170,6 +170,8 @@ def lists_in(lines: Sequence[Line]) -> dict[str, _List]:
 class _Dialect:
     """How IOS writes lists: a section each, entries by sequence number."""
 
+    wildcard = True
+
     def __init__(self, now: Mapping[str, _List], then: Mapping[str, _List]) -> None:
         self._now = now
         self._then = then
@@ -184,6 +186,8 @@ class _Dialect:
             # A copy of the list whose name it carries with an ending.
             original = max((n for n in self._then if name.startswith(n)), key=len, default=name)
             kind = self._then[original].header.split()[2] if original in self._then else "extended"
+            if any(len(entry.split()) > 3 and entry.split()[1] == "ip" for entry in entries):
+                kind = "extended"
             header = self._copies[name] = f"ip access-list {kind} {name}"
             return [((header,), entry) for entry in entries]
         return [

@@ -112,8 +112,15 @@ class Restore:
         self._session = session
         first = plan(session.running(), self._order.target, session.platform.name)
         if undo:
+            if self._order.timer_minutes is not None and session.platform.syntax != "pix6":
+                # The killed process may have armed it.
+                self._timer = f"reload in {self._order.timer_minutes}"
             return self._ended(self._undo(preimage, "asked for"), first)
-        self._arm(session, preimage)
+        try:
+            self._arm(session, preimage)
+        except DeviceConfigError as error:
+            self._record.end("pre-image", reason=str(error), commands=0)
+            raise
         try:
             self._towards(self._order.target)
             self._check_acceptance()
