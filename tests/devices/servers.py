@@ -152,7 +152,10 @@ class Box:
                 transport.start_server(server=admission)
             except (paramiko.SSHException, EOFError, OSError):
                 return
-            channel = transport.accept(60)
+            channel = None
+            # `accept` does not notice that the client has gone.
+            while channel is None and transport.is_active() and not self._closing.is_set():
+                channel = transport.accept(0.2)
             if channel is None or not admission.shell.wait(30):
                 return
             shell = self.device.session("ssh", admission.user)
