@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -95,9 +95,13 @@ def one_spelling(text: str, *, wildcard: bool = False) -> str:
     return " ".join(result)
 
 
-def ace(text: str) -> Ace | None:
+def ace(text: str, services: Container[str] | None = None) -> Ace | None:
     """The parts of an entry (`[extended] permit tcp any host A eq www log`); None of a remark, of a
-    standard list's entry and of what is not understood."""
+    standard list's entry and of what is not understood.
+
+    `services`: names of the groups of ports. Without them a group behind the source is taken for
+    the destination, unless an address of another kind follows it.
+    """
     words = [word for word in text.split() if word != "extended"]
     if len(words) < 4 or words[0] not in ("permit", "deny"):
         return None
@@ -109,11 +113,8 @@ def ace(text: str) -> Ace | None:
     source = _address(words)
     if source is None:
         return None
-    source_port = _port(words)
+    source_port = _port(words) if _is_port(words, services) else ""
     destination = _address(words)
-    if destination is None and source_port.startswith("object-group "):
-        # `any object-group HOSTS`: the group was the destination.
-        destination, source_port = source_port, ""
     if destination is None:
         return None
     destination_port = _port(words)
@@ -133,6 +134,16 @@ def _address(words: list[str]) -> str | None:
         first = words.pop()
         return f"{first} {words.pop()}"
     return None
+
+
+def _is_port(words: list[str], services: Container[str] | None) -> bool:
+    """Whether ports come next, and not the destination."""
+    if not words or words[-1] != "object-group" or len(words) < 2:
+        return True
+    if services is not None:
+        return words[-2] in services
+    after = words[-3] if len(words) > 2 else ""
+    return after in ("any", "any4", "any6", "host", "object") or bool(_ADDRESS.match(after))
 
 
 def _port(words: list[str]) -> str:
@@ -177,7 +188,8 @@ def closure(texts: Iterable[str], by_name: Mapping[str, tuple[str, ...]]) -> set
 def written_out(text: str, definitions: Definitions) -> tuple[str, ...] | None:
     """An entry without objects and groups, as as many entries as it takes; None where that cannot
     be done (a name from DNS, a group of a kind that is not understood)."""
-    entry = ace(text)
+    ports = {header.split()[2] for header in definitions if len(header.split()) == 4}
+    entry = ace(text, ports)
     if entry is None:
         return None if names_in(text) else (text,)
     prefix = "extended " if text.startswith("extended ") else ""
