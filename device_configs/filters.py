@@ -233,13 +233,15 @@ def _narrowed(
     middle: dict[str, tuple[str, ...] | None] = {}
     for slot in moving:
         old, new = now.slots.get(slot), then.slots.get(slot)
-        before = _written_out(now.lists.get(old, ()), now, dialect) if old else ()
-        after = _written_out(then.lists.get(new, ()), then, dialect) if new else ()
+        # A list that is not there filters nothing (IOS), as if none were bound.
+        listed = old in now.lists, new in then.lists
+        before = _written_out(now.lists[old], now, dialect) if old and listed[0] else ()
+        after = _written_out(then.lists[new], then, dialect) if new and listed[1] else ()
         if before is None or after is None:
             return set()
         # No list yet: nothing to narrow. No list later: today's until the end.
         middle[slot] = before or None
-        if old and new:
+        if all(listed):
             middle[slot] = permitted_by_both(before, after, wildcard=dialect.wildcard)
             if middle[slot] is None:
                 return set()
@@ -255,7 +257,7 @@ def _narrowed(
                 rank = LIST_RANK + 2
                 work.add(Phase.BIND, dialect.unbind(slot, copy), topic, risk, rank=rank)
         if new is not None:
-            rank = LIST_RANK + (old is not None)
+            rank = LIST_RANK + (2 if new not in then.lists else int(old in now.lists))
             work.add(Phase.BIND, dialect.bind(slot, new), topic, risk, rank=rank)
     return set(moving)
 
