@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from device_configs import change_commands
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,6 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(diff)
     group.command()(search)
+    change_commands.register(group)
 
 
 def trust(

@@ -47,7 +47,7 @@ def _network(path: Path, text: str) -> tuple[str, str]:
 _ADDRESS_GAP = "the address changes (`{text}`): its traffic stops until neighbours have learnt it"
 _LINE = r"line "
 _INTERFACE = r"interface "
-_IF = ("interfaces", "traffic", _INTERFACE)
+_IF: tuple[str, Risk, str] = ("interfaces", "traffic", _INTERFACE)
 _RULES = (
     Rule(r"hostname\b", "one", 2, "names", remove="no {key}"),
     Rule(r"ip domain[- ]name\b", "one", 2, "names", remove="no {text}"),
@@ -345,7 +345,8 @@ def _routes(line: Line) -> bool:
 
 def _divided(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """What has rules here, and what hier_config does."""
-    ours, rest = [], []
+    ours: list[Line] = []
+    rest: list[Line] = []
     for line in lines:
         listed = _ELSEWHERE.match(line.text) or _OWN.match(line.text.removeprefix("no "))
         (ours if listed else rest).append(line)

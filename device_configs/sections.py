@@ -66,8 +66,8 @@ def pix_release(text: str) -> tuple[int, int] | None:
 
 
 def parse(text: str) -> tuple[Line, ...]:
-    """The sections of a configuration, in its order. An ASA shows an object twice, with its value and with its
-    NAT; that is one section here.
+    """The sections of a configuration, in its order. An ASA shows an object twice, with
+    its value and with its NAT; that is one section here.
 
     Left out: comments, the version, checksums, dates, and what else a device prints for people.
     """

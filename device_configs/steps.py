@@ -205,23 +205,26 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
     leaving = [i for i in now.values() if (new := then.get(i.key)) is None or new.same != i.same]
     clashing = _clashing(leaving)
     away: set[tuple[object, ...]] = set()
+    done: set[tuple[object, ...]] = set()
     steps: list[Step] = []
     for number, item in enumerate(then.values()):
         old = now.get(item.key)
         if old is not None and old.same == item.same:
             continue
         for other in _in_the_way(item, clashing):
-            if other.key not in away:
+            # What was replaced further up has made way already.
+            if other.key not in away and other.key not in done:
                 away.add(other.key)
                 steps.append(_make_way(item, other, number, ranks))
         if old is not None and old.key in away and not item.negative:
             old = None
         steps += _to_be(old, item, number, ranks)
+        done.add(item.key)
     gone = {
         (*i.path, i.text) for i in now.values() if i.key not in then and i.rule.remove and i.enters
     }
     kept = {_owner(item.text) for item in target if not item.path}
-    places = {(item.text,): item.index for item in target if not item.path}
+    places: dict[Path, int] = {(item.text,): item.index for item in target if not item.path}
     for number, item in enumerate(now.values()):
         if item.key in then or item.key in away:
             continue
