@@ -18,6 +18,7 @@ import agent.commands
 import agent.daemon.commands
 import analysis.commands
 import collectors.commands
+import device_configs.commands
 import inventory.commands
 import timeseries.commands
 
@@ -83,6 +84,7 @@ agent.daemon.commands.register(app, _catalogue, _order_devices)
 timeseries.commands.register(app, _data_dir)
 collectors.commands.register(app)
 analysis.commands.register(app, _open_influx)
+device_configs.commands.register(app)
 
 
 @app.command()
@@ -168,12 +170,20 @@ def main() -> None:
     """Run the command line; what a user got wrong ends in one line and exit code 2."""
     from agent.errors import ProbeError
     from analysis.errors import ReportError
+    from device_configs.errors import DeviceConfigError
     from inventory.errors import ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
     try:
         app()
-    except (ProbeError, StoreError, ConfigurationError, SecretError, ReportError) as error:
+    except (
+        ProbeError,
+        StoreError,
+        ConfigurationError,
+        SecretError,
+        ReportError,
+        DeviceConfigError,
+    ) as error:
         sys.stderr.write(f"pasprobe: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:

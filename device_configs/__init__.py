@@ -1,5 +1,5 @@
 """Restores: templates, backups, differences, restores and access blocks of PIX, ASA and switches.
 
-May import `inventory` only; called by `incidents` and `pasprobe.py`. Still empty: the work is
-planned as the issue "Device configurations".
+May import `inventory` only; called by `incidents` and `pasprobe.py`. Sessions with devices are in
+`session` (over `terminal`, `wire`, `telnet`), what is kept in `history`; plans are pure.
 """

@@ -24,6 +24,7 @@ from inventory.operations import (
     Client,
     Contact,
     Device,
+    DeviceConfigs,
     Mail,
     Maintenance,
     Party,
@@ -303,6 +304,7 @@ class Configuration(Table):
     mail: Mail | None = None
     pas: tuple[Pas, ...] = ()
     paths: tuple[Path, ...] = Field(default=(), validation_alias="path")
+    device_configs: DeviceConfigs = DeviceConfigs()
     devices: tuple[Device, ...] = Field(default=(), validation_alias="device")
     calendars: tuple[Calendar, ...] = Field(default=(), validation_alias="calendar")
     parties: tuple[Party, ...] = Field(default=(), validation_alias="party")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from inventory.secrets import Secret
 from inventory.table import Table
@@ -16,6 +17,7 @@ from inventory.values import (
     Text,
     Whole,
     between,
+    reading,
     refuse,
 )
 
@@ -71,6 +73,24 @@ class Login(Table):
     user: Text
     password: Secret | None = None
     enable: Secret | None = None
+    """Without it the session stays at the level where the login ends (a read-only account)."""
+    key_file: Path | None = None
+    """Private SSH key, readable by this user alone."""
+
+    @field_validator("key_file")
+    @classmethod
+    def _from_its_folder(cls, key_file: Path | None, info: ValidationInfo) -> Path | None:
+        context = reading(info)
+        return key_file if key_file is None or context is None else context.folder / key_file
+
+
+class Jump(Table):
+    """A host that SSH sessions to a device go through."""
+
+    host: Host
+    port: Annotated[Whole, Field(ge=1, le=65_535)] = 22
+    login: Login | None = None
+    """Without it, that of the device."""
 
 
 class Device(Table):
@@ -85,11 +105,40 @@ class Device(Table):
     template: Text | None = None
     pas: tuple[Identifier, ...] = ()
     transport: Literal["ssh", "telnet"] = "ssh"
-    jump: Host | None = None
+    port: Annotated[Whole, Field(ge=1, le=65_535)] | None = None
+    """Of SSH or telnet; without it 22 or 23."""
+    jump: Jump | None = None
     group: Text | None = None
     access_interface: Text | None = None
     peers: tuple[Host, ...] = ()
     """Addresses of IKE peers whose tunnels are expected from the first poll on."""
+
+    @field_validator("jump", mode="before")
+    @classmethod
+    def _jump_by_its_host(cls, value: Any) -> Any:
+        """`jump = "host"` is short for `jump = { host = "host" }`."""
+        return {"host": value} if isinstance(value, str) else value
+
+
+class DeviceConfigs(Table):
+    """`[device_configs]`: where configurations are kept, and how often they are fetched."""
+
+    folder: Path | None = None
+    """Repository, host keys, protocols; without it `device_configs` in the agent's data_dir."""
+    key: Secret | None = None
+    """Passphrase or key that encrypts the repository's files; without it they are plain text."""
+    every_ns: Annotated[DurationNs, between("1m", "720h")] | None = Field(
+        default=None, validation_alias="every"
+    )
+    """How often the agent of this host fetches them; None: it does not."""
+    parallel: Annotated[Whole, Field(ge=1, le=500)] = 50
+    """Sessions at once."""
+
+    @field_validator("folder")
+    @classmethod
+    def _from_its_folder(cls, folder: Path | None, info: ValidationInfo) -> Path | None:
+        context = reading(info)
+        return folder if folder is None or context is None else context.folder / folder
 
 
 class Party(Table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import importlib.util
 import os
 import random
@@ -181,6 +182,46 @@ def _beside(name: str) -> Any:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _package_beside(name: str) -> Any:
+    """A folder beside this file, as a package."""
+    if name in sys.modules:
+        return sys.modules[name]
+    folder = Path(__file__).with_name(name)
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def devices() -> Any:
+    """Emulated PIX, ASA and IOS devices (tests/devices/emulator.py)."""
+    return _package_beside("devices")
+
+
+@pytest.fixture
+def frr_box(need: Callable[..., None]) -> Iterator[Any]:
+    """FRR's vtysh by SSH, zebra by telnet (tests/devices/boxes.py)."""
+    need("root", "ip", "vtysh", "sshd", "useradd")
+    _package_beside("devices")
+    with importlib.import_module("devices.boxes").frr_box() as box:
+        yield box
+
+
+@pytest.fixture
+def old_sshd(need: Callable[..., None]) -> Iterator[Any]:
+    """An sshd with the algorithms of old firewalls alone (tests/devices/boxes.py)."""
+    need("root", "sshd", "useradd")
+    _package_beside("devices")
+    with importlib.import_module("devices.boxes").old_sshd() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests drive, where that is possible (root and apt-get).
 # Elsewhere it says so and the tests that need them skip with the reason (CI=true makes that a failure).
 set -eu
-packages="chromium fonts-dejavu-core fping influxdb iproute2 iputils-ping irtt libpango-1.0-0 libpangoft2-1.0-0 nftables openssl procps python3 rsync snmp snmpd systemd tcpdump tshark victoria-metrics"
+packages="chromium fonts-dejavu-core fping frr influxdb iproute2 iputils-ping irtt libpango-1.0-0 libpangoft2-1.0-0 nftables openssh-server openssl procps python3 rsync snmp snmpd systemd tcpdump tshark victoria-metrics"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"

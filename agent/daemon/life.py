@@ -23,6 +23,7 @@ from pathlib import Path
 
 from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
+from agent.daemon.device_backups import DeviceBackups, command_for
 from agent.daemon.device_service import DeviceService
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
@@ -100,10 +101,12 @@ class Daemon:
         self._reflector = ReflectorService()
         self._reflector.want(wanted.reflector)
         self._devices = DeviceService(
-            wanted.agent, self._recorder.put, backup_due, lambda: self._house.write_soon(),
+            wanted.agent, self._recorder.put, self._backup_due, lambda: self._house.write_soon(),
             read_state(wanted.data_dir),
         )  # fmt: skip
         self._devices.want(wanted.polling)
+        self._backups = DeviceBackups()
+        self._backups.want(command_for(wanted.place) if wanted.backups else None)
         self._reload = ReloadState(configuration=str(wanted.place))
         self._house = Housekeeping(
             agent=wanted.agent,
@@ -143,6 +146,7 @@ class Daemon:
             self._recorder.run_spool(),
             self._recorder.run_store(),
             self._forwarding.run(),
+            self._backups.run(),
             self._house.run(),
             self._reloads(),
         ]
@@ -218,6 +222,7 @@ class Daemon:
             self._reflector.want(wanted.reflector)
             self._forwarding.want(wanted.storage)
             self._devices.want(wanted.polling)
+            self._backups.want(command_for(wanted.place) if wanted.backups else None)
             self._wanted = wanted
             self._health.keep_only(wanted.assignments)
             event(
@@ -228,6 +233,10 @@ class Daemon:
         self._reload.note(problems)
         self._house.write_soon()
         notify("READY=1", f"STATUS=measuring {len(self._wanted.assignments)} paths")
+
+    def _backup_due(self, device: str) -> None:
+        event(log, logging.INFO, "backup-due", device=device)
+        self._backups.changed(device)
 
     def _on_train(self, assignment: Assignment, record: TrainRecord, samples: TrainSamples) -> None:
         self._tally.add(record)
@@ -261,11 +270,6 @@ class Daemon:
         with contextlib.suppress(StoreError):
             self._spool.close()
         self._lock.release()
-
-
-def backup_due(device: str) -> None:
-    """A device's configuration was changed: it should be backed up."""
-    event(log, logging.INFO, "backup-due", device=device)
 
 
 def left_active(data_dir: Path, agent: str, now_ns: int) -> list[PlanRecord]:

@@ -80,6 +80,7 @@ def read_wanted(
         storage=storage_order(loaded.configuration, environ),
         metrics=agent.metrics and (agent.metrics.host, agent.metrics.port),
         polling=polling,
+        backups=loaded.configuration.device_configs.every_ns is not None,
     )
 
 

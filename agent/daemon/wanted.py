@@ -76,6 +76,8 @@ class Wanted:
     """Host and port of `/metrics`."""
     polling: PollingOrder | None = None
     """The devices of this host; what is pickled of it names the room that asks them."""
+    backups: bool = False
+    """Whether the configurations of devices are fetched on schedule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+"""Blocks carried out on a device, by the same way as a restore, and remembered."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from device_configs import blocks
+from device_configs.changing import Room, Target, Wish, restore, without_timer
+from device_configs.files import locked
+from device_configs.moments import moment
+from device_configs.restore import Outcome
+from inventory.operations import Device
+
+Tell = Callable[[Mapping[str, Any]], None]
+LOCK_WAIT_S = 10.0
+
+
+def shut_out(
+    room: Room, device: Device, address: str, until: str | None, tell: Tell
+) -> tuple[Outcome | None, Path]:
+    """Block an address; None where it was blocked already. Raises `DeviceConfigError`."""
+    with locked(room.folder / "blocks.lock", "blocks", LOCK_WAIT_S):
+        contract = room.loaded.configuration.contract
+        zone = "UTC" if contract is None else contract.timezone
+        until_ns = None if until is None else moment(until, zone)
+        text, placed = blocks.blocked(room.live(device), address, device.platform, device.id)
+        outcome, file = None, room.folder / "blocks.json"
+        if placed:
+            target = Target(text, f"block of {address}")
+            outcome, file = restore(
+                room, device, target, without_timer(Wish()), tell, checked=False
+            )
+            if outcome is not None and outcome.state != "target":
+                return outcome, file
+        there = blocks.load(room.folder)
+        same = [b for b in there if (b.device, b.address) == (device.id, address)]
+        before = same[0].placed if same else ()
+        made = blocks.Block(
+            device.id,
+            address,
+            same[0].since_ns if same else time.time_ns(),
+            until_ns,
+            getpass.getuser(),
+            # Entries that somebody put in front before us are not ours to remove.
+            (*before, *(one for one in placed if one not in before)),
+        )
+        blocks.save(room.folder, [*(b for b in there if b not in same), made])
+        return outcome, file
+
+
+def let_in(
+    room: Room, device: Device, block: blocks.Block, tell: Tell
+) -> tuple[Outcome | None, Path]:
+    """End a block; None where nothing of it was left on the device."""
+    with locked(room.folder / "blocks.lock", "blocks", LOCK_WAIT_S):
+        running = room.live(device)
+        text = blocks.allowed(running, block, device.platform)
+        outcome, file = None, room.folder / "blocks.json"
+        if text != running:
+            target = Target(text, f"end of the block of {block.address}")
+            outcome, file = restore(
+                room, device, target, without_timer(Wish()), tell, checked=False
+            )
+        if outcome is None or outcome.state == "target":
+            there = blocks.load(room.folder)
+            kept = [b for b in there if (b.device, b.address) != (block.device, block.address)]
+            blocks.save(room.folder, kept)
+        return outcome, file

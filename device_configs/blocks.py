@@ -1,0 +1,186 @@
+"""Access blocks: an address shut out in front of all permits, and let in again.
+
+The lists that filter incoming traffic get two entries in front, from and to the address. What was
+put where is kept in `blocks.json` beside the repository, so that `allow` restores exactly the
+former state: an entry that stood further down before goes back behind the entry it stood behind.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from device_configs import plan_asa, plan_ios
+from device_configs.aces import one_spelling
+from device_configs.errors import DeviceConfigError, HistoryError
+from device_configs.files import disk_error, write_whole
+from device_configs.filters import Filters
+from device_configs.sections import family, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One entry that a block has put in front of a list."""
+
+    list: str
+    entry: str
+    behind: str | None = None
+    """Where it stood further down before: the entry in front of it there; empty, at the front.
+    None: it was not in the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An address that is shut out on one device."""
+
+    device: str
+    address: str
+    since_ns: int
+    until_ns: int | None
+    by: str
+    placed: tuple[Placed, ...]
+
+    def expired(self, now_ns: int) -> bool:
+        """Whether it was asked to end before now."""
+        return self.until_ns is not None and self.until_ns <= now_ns
+
+
+def blocked(
+    running: str, address: str, platform: str, device: str
+) -> tuple[str, tuple[Placed, ...]]:
+    """The configuration with the address shut out, and what was placed where (nothing: it is so).
+
+    Raises `DeviceConfigError` for what is no IPv4 address, and where no list filters anything.
+    """
+    entries = _entries(address, device)
+    ios = family(platform, running) == "ios"
+    found = _filters(running, ios=ios)
+    names = [n for slot, n in found.slots.items() if _inward(slot) and found.lists.get(n)]
+    if not names:
+        raise DeviceConfigError(
+            device,
+            "no access list filters incoming traffic on any interface",
+            "bind a list to an interface first (access-group); a block goes in front of it",
+        )
+    placed: list[Placed] = []
+    text = running
+    for name in dict.fromkeys(names):
+        rows = list(found.lists[name])
+        standard = ios and _is_standard(running, name)
+        extended = any(row.startswith("extended ") for row in rows)
+        wanted = [f"deny host {address}"] if standard else entries
+        wanted = [f"extended {entry}" if extended else entry for entry in wanted]
+        spelled = [one_spelling(row, wildcard=ios) for row in rows]
+        front = [one_spelling(entry, wildcard=ios) for entry in wanted]
+        if spelled[: len(front)] == front:
+            continue
+        for entry, plain in zip(wanted, front, strict=True):
+            behind = None
+            if plain in spelled:
+                place = spelled.index(plain)
+                behind = rows[place - 1] if place else ""
+                del rows[place], spelled[place]
+            placed.append(Placed(name, entry, behind))
+        text = _with_list(text, name, [*wanted, *rows], ios=ios)
+    return text, tuple(placed)
+
+
+def allowed(running: str, block: Block, platform: str) -> str:
+    """The configuration as it was before the block; what was changed since stays."""
+    ios = family(platform, running) == "ios"
+    text = running
+    for name in dict.fromkeys(one.list for one in block.placed):
+        rows = list(_filters(text, ios=ios).lists.get(name, ()))
+        for one in block.placed:
+            if one.list != name:
+                continue
+            plain = one_spelling(one.entry, wildcard=ios)
+            spelled = [one_spelling(row, wildcard=ios) for row in rows]
+            if plain not in spelled:
+                continue
+            row = rows.pop(spelled.index(plain))
+            if one.behind is not None:
+                before = one_spelling(one.behind, wildcard=ios)
+                spelled = [one_spelling(other, wildcard=ios) for other in rows]
+                rows.insert(spelled.index(before) + 1 if before in spelled else 0, row)
+        text = _with_list(text, name, rows, ios=ios)
+    return text
+
+
+def _entries(address: str, device: str) -> list[str]:
+    try:
+        host = ipaddress.IPv4Address(address)
+    except ValueError:
+        raise DeviceConfigError(
+            device, f"{address!r} is no IPv4 address", "write it as 192.0.2.7"
+        ) from None
+    return [f"deny ip host {host} any", f"deny ip any host {host}"]
+
+
+def _inward(slot: str) -> bool:
+    """Whether traffic that comes in by an interface goes through the slot."""
+    return slot.startswith("in interface ") or (
+        slot.startswith("interface ") and slot.endswith(" / in")
+    )
+
+
+def _filters(text: str, *, ios: bool) -> Filters:
+    lines = parse(text)
+    return plan_ios.filters(lines, plan_ios.lists_in(lines)) if ios else plan_asa.filters(lines)
+
+
+def _is_standard(running: str, name: str) -> bool:
+    found = plan_ios.lists_in(parse(running)).get(name)
+    return found is not None and found.header.startswith("ip access-list standard")
+
+
+def _with_list(text: str, name: str, rows: Sequence[str], *, ios: bool) -> str:
+    """The text with these entries in the list; everything else as it stands."""
+    kept: list[str] = []
+    at: int | None = None
+    inside = False
+    for line in text.replace("\r", "").split("\n"):
+        bare = line.strip()
+        if ios and bare.split()[:2] == ["ip", "access-list"] and bare.split()[3:4] == [name]:
+            inside, at = True, len(kept) + 1
+            kept.append(line)
+            continue
+        if inside and line.startswith(" "):
+            continue
+        inside = False
+        if bare.startswith(f"access-list {name} "):
+            at = len(kept) if at is None else at
+            continue
+        kept.append(line)
+    flat = not ios or not any(line.startswith("ip access-list") and name in line for line in kept)
+    made = [f"access-list {name} {row}" if flat else f" {row}" for row in rows]
+    place = len(kept) if at is None else at
+    return "\n".join([*kept[:place], *made, *kept[place:]])
+
+
+def load(folder: Path) -> tuple[Block, ...]:
+    """All blocks that are active, oldest first. `HistoryError` where the file is damaged."""
+    file = folder / "blocks.json"
+    try:
+        rows = json.loads(file.read_text())
+        return tuple(
+            Block(**{**row, "placed": tuple(Placed(**one) for one in row["placed"])})
+            for row in rows
+        )
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise disk_error(file, error) from None
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        raise HistoryError(
+            str(file), f"cannot be understood ({error})", "restore it from the host's backup"
+        ) from None
+
+
+def save(folder: Path, blocks: Sequence[Block]) -> None:
+    """Replace the list of active blocks."""
+    rows = [asdict(block) for block in blocks]
+    write_whole(folder / "blocks.json", json.dumps(rows, indent=2).encode())

@@ -1,0 +1,56 @@
+"""Drift: what a device runs against what its template says, across the fleet.
+
+The running side is the latest backup, or what the device says now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from device_configs.diff import SectionDiff, differences
+from device_configs.errors import DeviceConfigError
+from device_configs.plan import plan
+from inventory.errors import SecretError
+from inventory.operations import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far one device is from its template."""
+
+    device: str
+    sections: tuple[SectionDiff, ...] = ()
+    """What differs, secrets masked; empty where nothing would be done."""
+    commands: int = 0
+    """How many commands would bring it back."""
+    error: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`as the template`, `drifted` or `unknown`."""
+        if self.error is not None:
+            return "unknown"
+        return "drifted" if self.commands else "as the template"
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "device": self.device,
+            "state": self.state,
+            "commands": self.commands,
+            "sections": [section.as_json() for section in self.sections],
+            "error": self.error,
+        }
+
+
+def drift(
+    device: Device, wanted: Callable[[Device], str], running: Callable[[Device], str]
+) -> Drift:
+    """Compare one device; what cannot be had is said in `error`, so that the fleet goes on."""
+    try:
+        target, now = wanted(device), running(device)
+        commands = len(plan(now, target, device.platform).commands)
+    except (DeviceConfigError, SecretError) as error:
+        return Drift(device.id, error=str(error))
+    return Drift(device.id, differences(now, target) if commands else (), commands)

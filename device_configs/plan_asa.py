@@ -1,0 +1,405 @@
+"""The planner for PIX 6, PIX 7/8 and ASA: what their commands replace, need and refuse.
+
+Pure. Sources: Cisco PIX Firewall Command Reference 6.3, Cisco Security Appliance Command Reference
+7.2 and the ASA Series command references (chapters by command name).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from device_configs.access_lists import edits
+from device_configs.aces import one_spelling
+from device_configs.filters import Command, Filters, filter_steps
+from device_configs.sections import Family, Line, Path, pix_release
+from device_configs.steps import Grammar, Phase, Plan, Risk, Rule, Step, assembled, compare, items
+
+_ACCESS_GROUP = re.compile(r"access-group (\S+) (.+)$")
+_MANUAL_NAT = re.compile(r"(nat \(\S+\)) (after-auto )?(?:\d+ )?(source .+)$")
+_ELSEWHERE = re.compile(
+    r"access-list |access-group |banner |nat \(\S+\) (?:after-auto |\d+ )?source "
+)
+_DEFAULTS = re.compile(
+    r"hostname (ciscoasa|pixfirewall)$|pager lines 24$|terminal width 80$|mtu \S+ 1500$|"
+    r"arp timeout 14400$|"
+    r"(telnet|ssh) timeout 5$|console timeout 0$|names$|no (snmp-server|asdm|pdm|call-home) |"
+    r"no (mac-address auto|arp permit-nonconnected|threat-detection statistics tcp-intercept)$|"
+    r"(no nameif|no security-level|no ip address)( |$)"
+)
+"""What these devices show without having been told."""
+
+
+def _network(path: Path, text: str) -> tuple[str, str]:
+    """The network of an interface: two interfaces may not be in the same one."""
+    words = text.split()
+    holder = path[0] if path else words[2]
+    address, mask = (words[2:4] if path else words[3:5]) if len(words) > 3 else ("", "")
+    try:
+        return f"network {ipaddress.ip_network(f'{address}/{mask}', strict=False)}", holder
+    except ValueError:
+        return text, holder
+
+
+def _prefix(_path: Path, text: str) -> tuple[str, str]:
+    """A prefix may lead to several gateways of one interface, not to two interfaces (ASA)."""
+    words = text.split()
+    return f"route {' '.join(words[2:4])}", words[1]
+
+
+def _only_prefix(_path: Path, text: str) -> tuple[str, str]:
+    """PIX 6 has one gateway for a prefix."""
+    words = text.split()
+    return f"route {' '.join(words[2:4])}", text
+
+
+def _real(_path: Path, text: str) -> tuple[str, str]:
+    """A real address is translated once between two interfaces."""
+    words = text.split()
+    ports = words[2] in ("tcp", "udp")
+    real, mapped = (" ".join(words[5:7]), words[3:5]) if ports else (words[3], words[2:3])
+    return f"static {words[1]} {real}", " ".join(mapped)
+
+
+_ADDRESS_GAP = "the address changes (`{text}`): its traffic stops until neighbours have learnt it"
+_LEVEL_GAP = (
+    "the security level changes (`{text}`): where no list decides, traffic between two interfaces "
+    "may fit neither configuration until both have their levels"
+)
+_NAT_GAP = "address translation changes (`{text}`): its connections are interrupted"
+
+_RULES = (
+    # Names, interfaces.
+    Rule(r"hostname\b", "one", 2, "names", remove="no {key}"),
+    Rule(r"domain-name\b", "one", 2, "names", remove="no {key}"),
+    Rule(r"name \S+", "one", 3, "names", remove="no {text}"),
+    Rule(r"nameif \S+", "one", 8, "interfaces", "traffic", remove=""),
+    Rule(r"interface \S+\.\d+$", "many", 9, "interfaces", "traffic", enters=True),
+    Rule(r"interface \S+$", "many", 9, "interfaces", "traffic", remove="", enters=True),
+    # PIX 6: down before anything, up when the filters are bound.
+    Rule(r"(?P<key>interface \S+) \S+ shutdown$", "one", 1, "interfaces", "traffic", remove="",
+         phase=Phase.ASIDE),
+    Rule(r"interface \S+", "one", 90, "interfaces", "traffic", remove="", phase=Phase.BIND),
+    Rule(
+        r"ip address \S+", "one", 10, "interfaces", "traffic", gap=_ADDRESS_GAP, valued=True,
+        remove="no {key}", clash=_network,
+    ),
+    Rule(
+        r"ip address\b", "one", 0, "interfaces", "traffic", "interface ", gap=_ADDRESS_GAP,
+        valued=True, remove="no {key}", clash=_network,
+    ),
+    Rule(r"nameif\b", "one", 0, "interfaces", "traffic", "interface ", "no {key}", valued=True,
+         off=(Phase.REMOVE, 0)),
+    Rule(r"security-level\b", "one", 0, "interfaces", "traffic", "interface ", "no {key}",
+         valued=True, off=(Phase.REMOVE, 1), gap=_LEVEL_GAP),
+    Rule(r"shutdown$", "one", 1, "interfaces", "traffic", "interface ", phase=Phase.ASIDE,
+         off=(Phase.BIND, 90)),
+    Rule(r"(description|speed|duplex|vlan|management-only)\b", "one", 0, "interfaces",
+         "traffic", "interface ", "no {key}"),
+    Rule(r"mtu \S+", "one", 11, "interfaces", "traffic"),
+    # Objects before the lists that name them.
+    Rule(r"nat \(", "one", 41, "address translation", "traffic", "object ", gap=_NAT_GAP),
+    Rule(r"(host|subnet|range|fqdn|service) ", "one", 0, "objects", "traffic", "object ",
+         name="value"),
+    Rule(r"description\b", "one", 0, "objects", "none", "object", "no {key}"),
+    Rule(r"object ", "many", 20, "objects", enters=True),
+    Rule(r"object-group ", "many", 21, "objects", enters=True),
+    Rule(r"", "many", 0, "objects", "traffic", "object-group "),
+    # Address translation and routes.
+    Rule(r"nat \(\S+\) 0 access-list", "swap", 40, "address translation", "traffic", gap=_NAT_GAP),
+    Rule(r"(global|nat) \(", "many", 40, "address translation", "traffic", gap=_NAT_GAP),
+    Rule(r"static \(\S+\) (?:(?:tcp|udp) \S+ \S+|\S+)", "swap", 42, "address translation",
+         "traffic", gap=_NAT_GAP, clash=_real),
+    Rule(r"route \S+ \S+ \S+ \S+", "one", 36, "routes", "traffic", clash=_prefix),
+    Rule(r"ipv6 route ", "many", 36, "routes", "traffic"),
+    # Tunnels: proposals, then the map, then the groups; the map is put to use last.
+    Rule(r"crypto ipsec (ikev1 |ikev2 )?(transform-set|ipsec-proposal) \S+", "one", 50, "tunnels",
+         "tunnel", remove="no {text}"),
+    Rule(r"crypto (isakmp|ikev1|ikev2) policy ", "many", 50, "tunnels", "tunnel", enters=True),
+    Rule(r"(authentication|encryption|encr|hash|group|lifetime|integrity|prf)\b", "one", 0,
+         "tunnels", "tunnel", r"crypto (isakmp|ikev1|ikev2) policy ", "no {key}"),
+    Rule(r"isakmp policy \d+ \S+", "one", 50, "tunnels", "tunnel"),
+    Rule(r"isakmp key \S+ (?P<key>address \S+)", "one", 50, "tunnels", "tunnel",
+         remove="no {text}"),
+    Rule(r"crypto ipsec security-association lifetime( seconds| kilobytes)?", "one", 50, "tunnels",
+         "tunnel"),
+    Rule(r"crypto map \S+ interface \S+", "many", 58, "tunnels", "tunnel", phase=Phase.BIND),
+    Rule(
+        r"crypto map (\S+) \d+ (match address|set peer|set (ikev1 )?transform-set|set pfs|"
+        r"set ikev2 ipsec-proposal|set security-association lifetime \S+|set \S+|ipsec-isakmp)",
+        "one", 55, "tunnels", "tunnel",
+    ),
+    Rule(r"crypto (ca|key) ", "many", 49, "tunnels", "tunnel"),
+    Rule(r"crypto |isakmp ", "many", 51, "tunnels", "tunnel"),
+    Rule(r"group-policy \S+ (internal|external)", "one", 52, "tunnels", "tunnel",
+         remove="no {text}"),
+    Rule(r"group-policy \S+ attributes", "owned", 53, "tunnels", "tunnel", enters=True),
+    Rule(r"tunnel-group \S+ type", "one", 54, "tunnels", "tunnel", remove="no {text}"),
+    Rule(r"tunnel-group \S+ \S+-attributes", "owned", 55, "tunnels", "tunnel", enters=True),
+    Rule(r"(ikev1 )?pre-shared-key\b|ikev2 (local|remote)-authentication|default-group-policy|"
+         r"peer-id-validate|isakmp keepalive|address-pool", "one", 0, "tunnels", "tunnel",
+         "tunnel-group ", "no {key}"),
+    Rule(r"(ip local pool|vpngroup|vpdn|sysopt) ", "many", 48, "tunnels", "tunnel"),
+    # Who may come in, and how.
+    Rule(r"aaa-server \S+ protocol", "one", 60, "access to the device", "management"),
+    Rule(r"aaa-server ", "many", 61, "access to the device", "management"),
+    Rule(r"(key|timeout|server-port|retry-interval)\b", "one", 0, "access to the device",
+         "management", "aaa-server ", "no {key}"),
+    Rule(r"username \S+ attributes", "owned", 63, "access to the device", "management",
+         enters=True),
+    Rule(r"(service-type|privilege)\b", "one", 0, "access to the device", "management",
+         "username ", "no {key}"),
+    Rule(r"username \S+", "one", 62, "access to the device", "management", remove="no {key}",
+         lets_in=True),
+    Rule(r"(ssh|telnet|console) timeout", "one", 64, "access to the device", "management",
+         remove="no {text}"),
+    Rule(r"ssh (version|key-exchange)", "one", 64, "access to the device", "management",
+         remove="no {text}", phase=Phase.ACCESS),
+    Rule(r"http server enable", "one", 64, "access to the device", "management"),
+    Rule(r"(ssh|telnet|http|icmp) ", "many", 65, "access to the device", "management",
+         lets_in=True),
+    Rule(r"management-access\b", "one", 65, "access to the device", "management", lets_in=True),
+    Rule(r"(enable password|passwd)\b", "one", 66, "access to the device", "management",
+         remove="no {key}", phase=Phase.ACCESS),
+    Rule(r"aaa (authentication|authorization|accounting) \S+ console", "swap", 67,
+         "access to the device", "management", phase=Phase.ACCESS,
+         gap="for one command new sessions are asked otherwise (`{text}`)"),
+    Rule(r"aaa ", "many", 67, "access to the device", "management", phase=Phase.ACCESS),
+    # The rest.
+    Rule(r"snmp-server (location|contact|community)\b", "one", 70, "monitoring", valued=True,
+         remove="no {key}"),
+    Rule(r"logging (buffered|trap|console|monitor|asdm|facility|buffer-size|history|queue)\b",
+         "one", 70, "monitoring", remove="no {text}"),
+    Rule(r"(logging|ntp|snmp-server) ", "many", 70, "monitoring"),
+    Rule(r"fixup protocol ", "many", 72, "inspection", "traffic"),
+    Rule(r"timeout \S+", "one", 73, "timers"),
+    Rule(r"(pager lines|terminal width|arp timeout|arp rate-limit|ftp mode|clock timezone|"
+         r"clock summer-time|icmp unreachable|prompt|asdm image)\b", "one", 74, "settings",
+         remove="no {text}"),
+    Rule(r"floodguard\b", "one", 74, "settings"),
+    Rule(r"dns server-group ", "many", 74, "settings", enters=True),
+    Rule(r"class-map ", "many", 75, "inspection", "traffic", enters=True),
+    Rule(r"policy-map ", "many", 76, "inspection", "traffic", enters=True),
+    Rule(r"class ", "many", 0, "inspection", "traffic", "policy-map ", enters=True),
+    Rule(r"service-policy ", "many", 77, "inspection", "traffic"),
+    Rule(r"(dns|dhcpd|failover|service|same-security-traffic|threat-detection|xlate|boot) ", "many",
+         74, "settings"),
+)  # fmt: skip
+_FALLBACK = Rule(r"", "many", 71, "other settings", "none")
+# Below a header that is not known: the old line goes first, because the new one may replace it.
+
+
+def _canonical(text: str) -> str:
+    """One spelling: routes with their metric and whole masks."""
+    if text.startswith("route "):
+        words = text.split()
+        words[2:4] = ["0.0.0.0" if word == "0" else word for word in words[2:4]]
+        return " ".join(words if len(words) > 5 else [*words, "1"])
+    if text.startswith("object-group") or "-object " in text:
+        return text
+    return text.replace(" eq www", " eq 80")
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """How PIX and ASA write access lists."""
+
+    wildcard = False
+
+    numbered: bool
+    """Whether `line N` exists: PIX 6.3 and later (PIX 6.3 command reference, access-list)."""
+    whole: str
+    """What removes a whole list."""
+
+    def spelling(self, entry: str) -> str:
+        """The one spelling of an entry."""
+        return one_spelling(entry)
+
+    def settled(self, name: str) -> bool:
+        """There are no numbers that stay."""
+        del name
+        return True
+
+    def build(self, name: str, entries: Sequence[str]) -> list[Command]:
+        """A new list, line by line."""
+        return [((), f"access-list {name} {entry}") for entry in entries]
+
+    def edit(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command] | None:
+        """Insert from the front, delete from the back; None where entries change places."""
+        script = edits([one_spelling(e) for e in now], [one_spelling(e) for e in then])
+        count = Counter(one_spelling(e) for e in now)
+        if (
+            script.moved
+            or (not self.numbered and any(not one.last for one in script.inserts))
+            # `no` of an entry that is there twice (a remark) would take the wrong one.
+            or any(count[one_spelling(now[index])] > 1 for index in script.surplus)
+        ):
+            return None
+        commands: list[Command] = []
+        for one in script.inserts:
+            place = "" if one.last else f"line {one.line} "
+            commands.append(((), f"access-list {name} {place}{then[one.index]}"))
+        commands += [((), f"no access-list {name} {now[index]}") for index in script.surplus]
+        return commands
+
+    def rewrite(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command]:
+        """Moved entries first away where line numbers allow it, else the whole list anew."""
+        script = edits([one_spelling(e) for e in now], [one_spelling(e) for e in then])
+        count = Counter(one_spelling(e) for e in now)
+        away = (*script.moved, *script.surplus)
+        if not self.numbered or any(count[one_spelling(now[i])] > 1 for i in away):
+            return [*self.delete(name, now), *self.build(name, then)]
+        commands: list[Command] = [((), f"no access-list {name} {now[i]}") for i in script.moved]
+        for one in script.inserts:
+            place = "" if one.last else f"line {one.line} "
+            commands.append(((), f"access-list {name} {place}{then[one.index]}"))
+        return commands + [((), f"no access-list {name} {now[i]}") for i in script.surplus]
+
+    def delete(self, name: str, now: Sequence[str]) -> list[Command]:
+        """The whole list in one command."""
+        del now
+        return [((), self.whole.format(name=name))]
+
+    def bind(self, slot: str, name: str) -> list[Command]:
+        """One list a slot: the new one takes the place of the old."""
+        return [((), f"access-group {name} {slot}")]
+
+    def unbind(self, slot: str, name: str) -> list[Command]:
+        """Filter no more."""
+        return [((), f"no access-group {name} {slot}")]
+
+
+def filters(lines: Sequence[Line]) -> Filters:
+    """The lists of a configuration and where they are used."""
+    lists: dict[str, list[str]] = {}
+    slots: dict[str, str] = {}
+    others: dict[str, Risk] = {}
+    definitions: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        words = line.text.split(" ", 2)
+        if words[0] == "access-list" and len(words) == 3:
+            entry = re.sub(r"^line \d+ ", "", words[2])
+            lists.setdefault(words[1], []).append(entry)
+        elif found := _ACCESS_GROUP.match(line.text):
+            slots[found[2]] = found[1]
+        elif line.text.startswith(("object ", "object-group ")):
+            definitions[line.text] = tuple(child.text for child in line.children)
+        elif found := re.match(r"crypto (?:dynamic-)?map \S+ \d+ match address (\S+)", line.text):
+            others[found[1]] = "tunnel"
+        elif found := re.match(r"(?:nat|global|static) .*access-list (\S+)", line.text):
+            others.setdefault(found[1], "traffic")
+    return Filters({n: tuple(e) for n, e in lists.items()}, slots, definitions, others)
+
+
+def plan(now: Sequence[Line], then: Sequence[Line], kind: Family, running: str) -> Plan:
+    """The plan for a PIX or ASA; `running` is the text, for its release."""
+    release = pix_release(running)
+    old_pix = kind == "pix6"
+    dialect = Lists(
+        numbered=not (old_pix and release is not None and release < (6, 3)),
+        whole="no access-list {name}" if old_pix else "clear configure access-list {name}",
+    )
+    grammar = Grammar(_rules(old_pix=old_pix), _FALLBACK, _canonical)
+    then_texts = {line.text for line in then}
+    known = [line for line in now if line.text in then_texts or not _DEFAULTS.match(line.text)]
+    steps = compare(items(known, grammar, _ELSEWHERE), items(then, grammar, _ELSEWHERE))
+    steps += filter_steps(filters(now), filters(then), dialect)
+    steps += _held(now, then)
+    steps += _banners(now, then)
+    steps += _manual_nat(now, then)
+    return assembled(steps)
+
+
+def _rules(*, old_pix: bool) -> list[Rule]:
+    if not old_pix:
+        return list(_RULES)
+    one_gateway = Rule(r"route \S+ \S+ \S+ \S+", "one", 36, "routes", "traffic", clash=_only_prefix)
+    return [one_gateway, *_RULES]
+
+
+def _held(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """An interface under a new name stays down until level, lists and translation are there; one
+    that loses its name is down before its list is taken from it."""
+    names = {line.text: _child(line, "nameif ") for line in now}
+    steps: list[Step] = []
+    staying = {line.text: line for line in then}
+    for header, name in names.items():
+        line = staying.get(header)
+        if name and (line is None or not _child(line, "nameif ")):
+            down = Step(Phase.ASIDE, (0,), (header,), "shutdown", "traffic", "interfaces")
+            steps.append(down)
+            if line is not None and not _child(line, "shutdown"):
+                order = (90, len(steps))
+                up = Step(Phase.REMOVE, order, (header,), "no shutdown", "traffic", "interfaces")
+                steps.append(up)
+    for line in then:
+        name = _child(line, "nameif ") if line.text.startswith("interface ") else ""
+        if name and names.get(line.text, "") != name and not _child(line, "shutdown"):
+            for phase, rank, command in (
+                (Phase.ASIDE, 1, "shutdown"),
+                (Phase.BIND, 90, "no shutdown"),
+            ):
+                order = (rank, len(steps))
+                steps.append(Step(phase, order, (line.text,), command, "traffic", "interfaces"))
+    return steps
+
+
+def _child(line: Line, start: str) -> str:
+    return next((child.text for child in line.children if child.text.startswith(start)), "")
+
+
+def _banners(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """A banner is many commands and one thing: each command adds a line to it."""
+    old, new = _banner_lines(now), _banner_lines(then)
+    steps: list[Step] = []
+    for which in dict.fromkeys((*old, *new)):
+        if old.get(which) == new.get(which):
+            continue
+        removal = [f"no banner {which}"] if which in old else []
+        for command in (*removal, *new.get(which, ())):
+            order = (74, len(steps))
+            steps.append(Step(Phase.ADD, order, (), command, "none", f"banner {which}"))
+    return steps
+
+
+def _banner_lines(lines: Sequence[Line]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.text.split(" ", 2)
+        if words[0] == "banner" and len(words) > 1:
+            found.setdefault(words[1], []).append(line.text)
+    return found
+
+
+def _manual_nat(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """Twice NAT (ASA 8.3 and later) is an ordered list, one before and one after object NAT."""
+    steps: list[Step] = []
+    for after in ("", "after-auto "):
+        old, new = _nat_rules(now, after), _nat_rules(then, after)
+        script = edits(old, new)
+        topic = "address translation"
+        for index in script.moved:
+            gap = _NAT_GAP.format(text=old[index])
+            order = (44, len(steps))
+            steps.append(Step(Phase.ADD, order, (), f"no {old[index]}", "traffic", topic, gap))
+        for one in script.inserts:
+            found = _MANUAL_NAT.match(new[one.index])
+            if found is None:
+                continue
+            place = "" if one.last else f"{one.line} "
+            command = f"{found[1]} {after}{place}{found[3]}"
+            gap = _NAT_GAP.format(text=new[one.index])
+            steps.append(Step(Phase.ADD, (44, len(steps)), (), command, "traffic", topic, gap))
+        for index in script.surplus:
+            gap = _NAT_GAP.format(text=old[index])
+            order = (-44, len(steps))
+            steps.append(Step(Phase.REMOVE, order, (), f"no {old[index]}", "traffic", topic, gap))
+    return steps
+
+
+def _nat_rules(lines: Sequence[Line], after: str) -> list[str]:
+    found = (_MANUAL_NAT.match(line.text) for line in lines)
+    return [f"{one[1]} {after}{one[3]}" for one in found if one and (one[2] or "") == after]

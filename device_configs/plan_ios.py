@@ -1,0 +1,380 @@
+"""The planner for IOS: access lists by sequence number, what lets us in last, hier_config beside.
+
+Pure. hier_config is right where a section is a tree whose lines can go before they come (routing
+processes, class and policy maps, what has no rule here). It is not where that locks us out or
+opens a filter: interfaces, lists, users, lines, routes and single values have rules here.
+Source: Cisco IOS Configuration Fundamentals, Security and IP Switching command references 15.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from device_configs.access_lists import edits
+from device_configs.aces import one_spelling
+from device_configs.filters import Command, Filters, filter_steps
+from device_configs.sections import Line, Path
+from device_configs.steps import Grammar, Phase, Plan, Risk, Rule, Step, assembled, compare, items
+
+_NAMED = re.compile(r"ip access-list (standard|extended) (\S+)$")
+_FLAT = re.compile(r"access-list (\d+) (.+)$")
+_ENTRY = re.compile(r"(?:(\d+) )?((?:permit|deny|remark)\b.*)$")
+_GROUP = re.compile(r"ip access-group (\S+) (in|out)$")
+_CLASS = re.compile(r"access-class (\S+) (in|out)( vrf-also)?$")
+_ELSEWHERE = re.compile(
+    r"ip access-list (standard|extended) |access-list \d+ |"
+    r"interface .* / ip access-group |line .* / access-class "
+)
+_DEFAULTS = re.compile(r"hostname Router$|no ip http (server|secure-server)$|ip classless$|vlan 1$")
+_LOGICAL = re.compile(r"interface (Vlan|Loopback|Tunnel|Port-channel|\S+\.)\S*")
+_ROOM = 1000
+"""Numbers between two entries while a list is edited."""
+
+
+def _network(path: Path, text: str) -> tuple[str, str]:
+    """The network of an interface: IOS refuses the same one on a second interface."""
+    words = text.split()
+    try:
+        network = ipaddress.ip_network("/".join(words[2:4]), strict=False)
+    except ValueError:
+        return text, path[0]
+    return f"network {network}", path[0]
+
+
+_ADDRESS_GAP = "the address changes (`{text}`): its traffic stops until neighbours have learnt it"
+_LINE = r"line "
+_INTERFACE = r"interface "
+_IF: tuple[str, Risk, str] = ("interfaces", "traffic", _INTERFACE)
+_RULES = (
+    Rule(r"hostname\b", "one", 2, "names", remove="no {key}"),
+    Rule(r"ip domain[- ]name\b", "one", 2, "names", remove="no {text}"),
+    Rule(r"service ", "many", 3, "settings"),
+    Rule(r"vrf definition ", "many", 4, "routing", "traffic", enters=True),
+    Rule(r"vlan \d+$", "many", 5, "VLANs", "traffic", enters=True),
+    Rule(r"(name|state)\b", "one", 0, "VLANs", "traffic", r"vlan \d+$", "no {key}"),
+    # Interfaces.
+    Rule(_LOGICAL.pattern, "many", 10, "interfaces",
+         "traffic", enters=True),
+    Rule(r"interface ", "many", 10, "interfaces", "traffic", remove="", enters=True),
+    Rule(r"ip address \S+ \S+ secondary", "many", 0, *_IF, gap=_ADDRESS_GAP, clash=_network),
+    Rule(r"ip address\b", "one", 0, *_IF, "no {key}", gap=_ADDRESS_GAP, valued=True,
+         clash=_network),
+    Rule(r"switchport (access vlan|voice vlan|mode|trunk (native vlan|allowed vlan|encapsulation))",
+         "one", 0, *_IF, "no {key}"),
+    Rule(r"(description|vrf forwarding|encapsulation|ip mtu|mtu|bandwidth|crypto map|"
+         r"tunnel (source|destination)|speed|duplex|service-policy (input|output)|"
+         r"spanning-tree portfast|switchport$)", "one", 0, *_IF, "no {key}"),
+    Rule(r"shutdown$", "one", 1, *_IF, phase=Phase.ASIDE, off=(Phase.BIND, 90)),
+    Rule(r"", "many", 0, *_IF),
+    # Routes: several to one prefix may stand side by side, so there is no gap.
+    Rule(r"ip route \S+ \S+ \S+", "one", 36, "routes", "traffic"),
+    Rule(r"ip default-gateway\b", "one", 36, "routes", "traffic", remove="no {key}"),
+    Rule(r"ip routing$", "one", 35, "routes", "traffic"),
+    # Tunnels.
+    Rule(r"crypto isakmp policy ", "many", 50, "tunnels", "tunnel", enters=True),
+    Rule(r"(authentication|encryption|encr|hash|group|lifetime)\b", "one", 0, "tunnels", "tunnel",
+         "crypto isakmp policy ", "no {key}"),
+    Rule(r"crypto isakmp key (\d )?\S+ (?P<key>address \S+)", "one", 50, "tunnels", "tunnel"),
+    Rule(r"crypto ipsec transform-set \S+", "one", 51, "tunnels", "tunnel", remove="no {key}",
+         enters=True),
+    Rule(r"mode\b", "one", 0, "tunnels", "tunnel", "crypto ipsec transform-set ", "no {key}"),
+    Rule(r"crypto map \S+ \d+ ipsec-isakmp", "many", 52, "tunnels", "tunnel", enters=True),
+    Rule(r"set (transform-set|pfs|security-association lifetime \S+)|match address|description",
+         "one", 0, "tunnels", "tunnel", "crypto map ", "no {key}"),
+    Rule(r"set peer ", "many", 0, "tunnels", "tunnel", "crypto map "),
+    # Who may come in, and how; last what our session may hang on.
+    Rule(r"username \S+", "one", 62, "access to the device", "management", remove="no {key}",
+         lets_in=True),
+    Rule(r"enable (secret|password)\b", "one", 66, "access to the device", "management",
+         remove="no {key}", phase=Phase.ACCESS),
+    Rule(r"aaa new-model$", "one", 66, "access to the device", "management", phase=Phase.ACCESS),
+    Rule(r"aaa (authentication|authorization|accounting) \S+ \S+", "one", 67,
+         "access to the device", "management", remove="no {text}", phase=Phase.ACCESS),
+    Rule(r"(tacacs-server|tacacs|radius-server) ", "many", 61, "access to the device",
+         "management"),
+    Rule(r"ip ssh (version|time-out)\b", "one", 67, "access to the device", "management",
+         remove="no {text}", phase=Phase.ACCESS),
+    Rule(r"ip (ssh|scp) ", "many", 67, "access to the device", "management", phase=Phase.ACCESS),
+    Rule(r"ip http (server|secure-server)$", "one", 67, "access to the device", "management",
+         phase=Phase.ACCESS),
+    Rule(r"line ", "many", 68, "access to the device", "management", remove="",
+         phase=Phase.ACCESS, enters=True),
+    Rule(r"(exec-timeout|password|transport (input|output)|privilege level|stopbits|"
+         r"session-timeout|login|logging synchronous)\b", "one", 0, "access to the device",
+         "management", _LINE, "no {key}", phase=Phase.ACCESS),
+    Rule(r"", "many", 0, "access to the device", "management", _LINE, phase=Phase.ACCESS),
+    # The rest.
+    Rule(r"snmp-server (location|contact)\b", "one", 70, "monitoring", remove="no {key}"),
+    Rule(r"snmp-server community \S+", "one", 70, "monitoring", remove="no {key}"),
+    Rule(r"logging (buffered|trap|facility|source-interface|monitor)\b", "one", 70, "monitoring",
+         remove="no {key}"),
+    Rule(r"(logging|ntp|snmp-server) ", "many", 70, "monitoring"),
+    Rule(r"banner (motd|login|exec|incoming)", "one", 74, "settings", remove="no {key}"),
+    Rule(r"(clock (timezone|summer-time)|vtp (mode|domain|version)|spanning-tree mode)\b", "one",
+         74, "settings", remove="no {key}"),
+    Rule(r"archive$", "many", 74, "settings", enters=True),
+    Rule(r"(path|maximum|time-period|write-memory)\b", "one", 0, "settings", "none", "archive$",
+         "no {key}"),
+    Rule(r"(ip name-server|ip http|ip ftp|ip tftp|ip tacacs|ip forward-protocol|ip nat|login|boot|"
+         r"switch|spanning-tree|errdisable|cdp|aaa|ip domain|ip source-route|ip classless)\b",
+         "many", 74, "settings"),
+)  # fmt: skip
+_FALLBACK = Rule(r"", "many", 71, "other settings")
+_OWN = re.compile("|".join(f"(?:{rule.match})" for rule in _RULES if rule.under is None))
+
+
+def _canonical(text: str) -> str:
+    """One spelling of what IOS shows otherwise than it is typed."""
+    if text.startswith("switchport trunk allowed vlan"):
+        return text.replace(" add ", ",")
+    return re.sub(r"^ip domain-(name|lookup)", r"ip domain \1", text)
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One list of a configuration."""
+
+    header: str
+    """What enters it for editing."""
+    entries: tuple[tuple[int | None, str], ...]
+
+    @property
+    def numbers(self) -> list[int] | None:
+        """The sequence numbers, None where the configuration does not show them."""
+        shown = [number for number, _ in self.entries if number is not None]
+        return shown if len(shown) == len(self.entries) else None
+
+
+def lists_in(lines: Sequence[Line]) -> dict[str, _List]:
+    """The lists by name, numbered ones in their flat writing among them."""
+    found: dict[str, list[tuple[int | None, str]]] = {}
+    headers: dict[str, str] = {}
+    for line in lines:
+        if named := _NAMED.match(line.text):
+            headers[named[2]] = line.text
+            rows = found.setdefault(named[2], [])
+            for child in line.children:
+                if entry := _ENTRY.match(child.text):
+                    rows.append((int(entry[1]) if entry[1] else None, entry[2]))
+        elif flat := _FLAT.match(line.text):
+            number = int(flat[1])
+            kind = "standard" if number < 100 or 1300 <= number < 2000 else "extended"
+            headers[flat[1]] = f"ip access-list {kind} {flat[1]}"
+            found.setdefault(flat[1], []).append((None, flat[2]))
+    return {name: _List(headers[name], tuple(rows)) for name, rows in found.items()}
+
+
+class _Dialect:
+    """How IOS writes lists: a section each, entries by sequence number."""
+
+    wildcard = True
+
+    def __init__(self, now: Mapping[str, _List], then: Mapping[str, _List]) -> None:
+        self._now = now
+        self._then = then
+        self._copies: dict[str, str] = {}
+
+    def spelling(self, entry: str) -> str:
+        return one_spelling(entry, wildcard=True)
+
+    def build(self, name: str, entries: Sequence[str]) -> list[Command]:
+        known = self._then.get(name)
+        if known is None:
+            # A copy of the list whose name it carries with an ending.
+            original = max((n for n in self._then if name.startswith(n)), key=len, default=name)
+            kind = self._then[original].header.split()[2] if original in self._then else "extended"
+            if any(len(entry.split()) > 3 and entry.split()[1] == "ip" for entry in entries):
+                kind = "extended"
+            header = self._copies[name] = f"ip access-list {kind} {name}"
+            return [((header,), entry) for entry in entries]
+        return [
+            ((known.header,), entry if number is None else f"{number} {entry}")
+            for number, entry in known.entries
+        ]
+
+    def edit(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command] | None:
+        old, new = self._now[name], self._then[name]
+        if old.header != new.header:
+            return None
+        script = edits([self.spelling(e) for e in now], [self.spelling(e) for e in then])
+        changed = [then[one.index] for one in script.inserts]
+        changed += [now[index] for index in (*script.moved, *script.surplus)]
+        if script.moved or any(entry.startswith("remark") for entry in changed):
+            # A remark has no number of its own on older releases: it cannot be put in place.
+            return None
+        wanted = new.numbers
+        if not script:
+            return self._renumbered(name, old.numbers, wanted)
+        end = _progression(wanted) if wanted is not None else (10, 10)
+        if end is None:
+            return None
+        commands: list[Command] = [((), f"ip access-list resequence {name} {_ROOM} {_ROOM}")]
+        gone = set(script.surplus)
+        place = 0
+        kept_at = {self.spelling(e): (i + 1) * _ROOM for i, e in enumerate(now) if i not in gone}
+        added = 0
+        for entry in then:
+            number = kept_at.get(self.spelling(entry))
+            if number is not None:
+                place, added = number, 0
+                continue
+            added += 1
+            if added >= _ROOM:
+                return None
+            commands.append(((new.header,), f"{place + added} {entry}"))
+        commands += [((new.header,), f"no {(index + 1) * _ROOM}") for index in script.surplus]
+        commands.append(((), f"ip access-list resequence {name} {end[0]} {end[1]}"))
+        return commands
+
+    def _renumbered(
+        self, name: str, old: list[int] | None, wanted: list[int] | None
+    ) -> list[Command] | None:
+        """The same entries under other numbers."""
+        if wanted is None or old is None or old == wanted:
+            return []
+        end = _progression(wanted)
+        return (
+            None if end is None else [((), f"ip access-list resequence {name} {end[0]} {end[1]}")]
+        )
+
+    def settled(self, name: str) -> bool:
+        """Whether the numbers are those wanted, or not shown."""
+        old, new = self._now[name].numbers, self._then[name].numbers
+        return old is None or new is None or old == new
+
+    def rewrite(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command]:
+        return [*self.delete(name, now), *self.build(name, then)]
+
+    def delete(self, name: str, now: Sequence[str]) -> list[Command]:
+        del now
+        known = self._now.get(name)
+        header = known.header if known is not None else self._copies[name]
+        return [((), f"no {header}")]
+
+    def bind(self, slot: str, name: str) -> list[Command]:
+        path, _, way = slot.rpartition(" / ")
+        command = "access-class" if path.startswith("line ") else "ip access-group"
+        return [((path,), f"{command} {name} {way}")]
+
+    def unbind(self, slot: str, name: str) -> list[Command]:
+        path, _, way = slot.rpartition(" / ")
+        command = "access-class" if path.startswith("line ") else "ip access-group"
+        return [((path,), f"no {command} {name} {way}")]
+
+
+def _progression(numbers: list[int]) -> tuple[int, int] | None:
+    """Start and step of evenly spaced numbers."""
+    if not numbers:
+        return 10, 10
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 10
+    even = all(n == numbers[0] + i * step for i, n in enumerate(numbers))
+    return (numbers[0], step) if even and step > 0 else None
+
+
+def filters(lines: Sequence[Line], lists: Mapping[str, _List]) -> Filters:
+    """The lists of a configuration and where they are used."""
+    slots: dict[str, str] = {}
+    others: dict[str, Risk] = {}
+    for line in lines:
+        for child in line.children:
+            if found := _GROUP.match(child.text):
+                slots[f"{line.text} / {found[2]}"] = found[1]
+            elif found := _CLASS.match(child.text):
+                slots[f"{line.text} / {found[2]}{found[3] or ''}"] = found[1]
+            elif found := re.match(r"match address (\S+)", child.text):
+                others[found[1]] = "tunnel"
+        if found := re.match(r"snmp-server community \S+ (?:RO|RW) (\S+)$", line.text):
+            others[found[1]] = "management"
+        elif found := re.match(r"ip nat inside source list (\S+)", line.text):
+            others[found[1]] = "traffic"
+    return Filters(
+        {n: tuple(e for _, e in one.entries) for n, one in lists.items()}, slots, {}, others
+    )
+
+
+def plan(now: Sequence[Line], then: Sequence[Line]) -> Plan:
+    """The plan for a router or switch."""
+    then_texts = {line.text for line in then}
+    known = [line for line in now if line.text in then_texts or not _DEFAULTS.match(line.text)]
+    ours_now, rest_now = _divided(known)
+    ours_then, rest_then = _divided(then)
+    grammar = Grammar(_RULES, _FALLBACK, _canonical)
+    steps = compare(items(ours_now, grammar, _ELSEWHERE), items(ours_then, grammar, _ELSEWHERE))
+    lists_now, lists_then = lists_in(now), lists_in(then)
+    dialect = _Dialect(lists_now, lists_then)
+    filters_now, filters_then = filters(now, lists_now), filters(then, lists_then)
+    steps += filter_steps(filters_now, filters_then, dialect)
+    steps += _held(now, then)
+    steps += _by_hier_config(rest_now, rest_then)
+    return assembled(steps)
+
+
+def _held(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """An interface that is new to routing stays down until all filters are bound; one that goes is
+    down before a filter is taken from anywhere."""
+    routed = {line.text for line in now if _routes(line)}
+    staying = {line.text for line in then}
+    steps: list[Step] = []
+    for line in now:
+        if line.text not in staying and _LOGICAL.match(line.text):
+            order = (0, len(steps))
+            down = Step(Phase.ASIDE, order, (line.text,), "shutdown", "traffic", "interfaces")
+            steps.append(down)
+    for line in then:
+        if _routes(line) and line.text not in routed:
+            for phase, rank, command in (
+                (Phase.ASIDE, 1, "shutdown"),
+                (Phase.BIND, 90, "no shutdown"),
+            ):
+                order = (rank, len(steps))
+                steps.append(Step(phase, order, (line.text,), command, "traffic", "interfaces"))
+    return steps
+
+
+def _routes(line: Line) -> bool:
+    below = [child.text for child in line.children]
+    return (
+        line.text.startswith("interface ")
+        and "shutdown" not in below
+        and any(text.startswith("ip address ") for text in below)
+    )
+
+
+def _divided(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """What has rules here, and what hier_config does."""
+    ours: list[Line] = []
+    rest: list[Line] = []
+    for line in lines:
+        listed = _ELSEWHERE.match(line.text) or _OWN.match(line.text.removeprefix("no "))
+        (ours if listed else rest).append(line)
+    return ours, rest
+
+
+def _by_hier_config(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """Trees of commands for which removal may come before addition."""
+    if list(now) == list(then):
+        return []
+    from hier_config import Platform, WorkflowRemediation, get_hconfig
+
+    remediation = WorkflowRemediation(
+        get_hconfig(Platform.CISCO_IOS, _as_text(now)),
+        get_hconfig(Platform.CISCO_IOS, _as_text(then)),
+    ).remediation_config
+    steps: list[Step] = []
+    for child in remediation.all_children_sorted():
+        above = tuple(parent.text for parent in child.lineage())[:-1]
+        order = (71, len(steps))
+        enters = bool(list(child.children))
+        steps.append(
+            Step(Phase.ADD, order, above, child.text, "traffic", "other sections", "", enters)
+        )
+    return steps
+
+
+def _as_text(lines: Sequence[Line], indent: int = 0) -> str:
+    return "".join(
+        f"{' ' * indent}{line.text}\n" + _as_text(line.children, indent + 1) for line in lines
+    )

@@ -1,0 +1,289 @@
+"""Restores: a plan carried out, judged at each command, read back, undone when it fails.
+
+The device is the truth: after every loss of the connection the running configuration is read and
+planned anew, so it does not matter which commands had been carried out. A restore ends in the
+target, in the pre-image, or says that it is between the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from device_configs.errors import CommandRefused, DeviceConfigError, SessionLost
+from device_configs.masking import masked
+from device_configs.plan import equal, plan
+from device_configs.platforms import Platform
+from device_configs.protocol import Protocol as Record
+from device_configs.session import Answer
+from device_configs.steps import Plan
+
+State = Literal["target", "pre-image", "between"]
+TRIES = 3
+"""Plans towards one end; a device that does not get there in three does not get there."""
+_SAVE = (r"[Ss]ave\?.*$", "no\n")
+_CONFIRM = (r"\[confirm\]\s*$", "\n")
+
+
+class Session(Protocol):
+    """What a restore asks of `session.Session`."""
+
+    platform: Platform
+
+    def running(self) -> str: ...
+    def startup(self) -> str: ...
+    def configure(
+        self,
+        lines: Sequence[str],
+        stop: Callable[[Answer], bool] = ...,
+        timeout_s: float | None = None,
+    ) -> list[Answer]: ...
+    def dialogue(self, command: str, answers: Sequence[tuple[str, str]]) -> str: ...
+    def save(self) -> Answer: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of a restore."""
+
+    device: str
+    target: str
+    timer_minutes: int | None = 10
+    """After how long the device restarts by itself unless we say otherwise; None: no timer."""
+    reconnect_s: float = 300.0
+    """How long a device that does not answer is tried again."""
+    pause_s: float = 2.0
+    """Between two tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a restore ended."""
+
+    state: State
+    reason: str
+    """Empty where all is well."""
+    commands: int
+    saved: bool
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """In the target, and there after a restart too."""
+        return self.state == "target" and self.saved
+
+
+class _Stop(Exception):  # noqa: N818 - not an error by itself
+    """The way to the target is at an end; the pre-image is wanted."""
+
+
+class Restore:
+    """One restore of one device."""
+
+    def __init__(
+        self,
+        order: Order,
+        connect: Callable[[], Session],
+        record: Record,
+        accept: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self._order = order
+        self._connect = connect
+        self._record = record
+        self._accept = accept
+        self._session: Session | None = None
+        self._timer = ""
+        self._commands = 0
+        self._stopped = ""
+
+    def stop(self, reason: str) -> None:
+        """Ask for the pre-image; takes effect before the next group (from a signal handler)."""
+        self._stopped = reason
+
+    def run(self, session: Session, preimage: str, *, undo: bool = False) -> Outcome:
+        """Carry out the order on a device whose protocol has begun.
+
+        `preimage`: what the device had; `undo`: go back to it at once. `DeviceConfigError` where
+        nothing was typed, because the timer cannot be armed.
+        """
+        self._session = session
+        first = plan(session.running(), self._order.target, session.platform.name)
+        if undo:
+            if self._order.timer_minutes is not None and session.platform.syntax != "pix6":
+                # The killed process may have armed it.
+                self._timer = f"reload in {self._order.timer_minutes}"
+            return self._ended(self._undo(preimage, "asked for"), first)
+        try:
+            self._arm(session, preimage)
+        except DeviceConfigError as error:
+            self._record.end("pre-image", reason=str(error), commands=0)
+            raise
+        try:
+            self._towards(self._order.target)
+            self._check_acceptance()
+        except _Stop as stop:
+            return self._ended(self._undo(preimage, str(stop)), first)
+        except SessionLost as lost:
+            return self._ended(self._unknown(str(lost)), first)
+        return self._ended(self._finish(), first)
+
+    def _towards(self, end: str) -> None:
+        """Plan, carry out, read back, until nothing is left to do."""
+        for _ in range(TRIES):
+            session = self._open()
+            try:
+                left = plan(session.running(), end, session.platform.name)
+                if not left:
+                    self._record.note("equal")
+                    return
+                self._carry_out(session, left)
+            except SessionLost as lost:
+                self._record.note("lost", reason=str(lost))
+                self._drop()
+        session = self._open()
+        left = plan(session.running(), end, session.platform.name)
+        if left:
+            raise _Stop(
+                f"after {TRIES} plans {len(left.commands)} commands are still to be done, "
+                f"the first of them {left.commands[0]!r}"
+            )
+
+    def _carry_out(self, session: Session, what: Plan) -> None:
+        """Type the groups; `_Stop` at an answer that is an error."""
+        for number, group in enumerate(what.groups, 1):
+            if self._stopped:
+                raise _Stop(self._stopped)
+            self._record.note(
+                "group", number=number, of=len(what.groups), risk=group.risk, note=group.note,
+                commands=list(map(masked, group.commands)),
+            )  # fmt: skip
+            answers = session.configure(group.commands)
+            self._commands += len(answers)
+            for answer in answers:
+                if answer.warning:
+                    self._record.note("warning", command=answer.command, answer=answer.warning)
+                if answer.error is not None:
+                    self._record.note("refused", command=answer.command, answer=answer.error)
+                    raise _Stop(f"{masked(answer.command)!r} was refused: {answer.error}")
+
+    def _check_acceptance(self) -> None:
+        failed = list(self._accept())
+        if failed:
+            self._record.note("not accepted", failed=failed)
+            raise _Stop(f"not accepted: {'; '.join(failed)}")
+
+    def _undo(self, preimage: str, reason: str) -> Outcome:
+        """Back to the pre-image by a plan of its own."""
+        self._record.note("undo", reason=reason)
+        self._stopped = ""
+        try:
+            self._towards(preimage)
+            self._disarm()
+        except (_Stop, DeviceConfigError) as error:
+            return self._unknown(f"{reason}; the way back failed too: {error}")
+        return Outcome("pre-image", reason, self._commands, saved=False)
+
+    def _finish(self) -> Outcome:
+        """Disarm, save, compare what will be there after a restart."""
+        try:
+            self._disarm()
+            session = self._open()
+            answer = session.save()
+            if answer.error is not None:
+                return Outcome("target", f"not saved: {answer.error}", self._commands, saved=False)
+            startup = session.startup()
+            name = session.platform.name
+            if startup and not equal(startup, self._order.target, name):
+                reason = "the startup configuration is not the target after `write memory`"
+                return Outcome("target", reason, self._commands, saved=False)
+        except DeviceConfigError as error:
+            return Outcome("target", f"not saved: {error}", self._commands, saved=False)
+        return Outcome("target", "", self._commands, saved=True)
+
+    def _unknown(self, reason: str) -> Outcome:
+        if self._timer:
+            reason += (
+                f"; the device restarts by itself within {self._order.timer_minutes} minutes and "
+                "then has the pre-image"
+            )
+        return Outcome("between", reason, self._commands, saved=False)
+
+    def _ended(self, outcome: Outcome, first: Plan) -> Outcome:
+        whole = Outcome(outcome.state, outcome.reason, outcome.commands, outcome.saved, first.gaps)
+        self._record.end(
+            whole.state, reason=whole.reason, commands=whole.commands, saved=whole.saved,
+            gaps=list(whole.gaps),
+        )  # fmt: skip
+        self._drop()
+        return whole
+
+    # -- the session ------------------------------------------------------------------------------
+
+    def _open(self) -> Session:
+        """The session, or a new one; `SessionLost` when the device stays away."""
+        if self._session is not None:
+            return self._session
+        until = time.monotonic() + self._order.reconnect_s
+        while True:
+            try:
+                self._session = self._connect()
+            except DeviceConfigError as error:
+                if time.monotonic() >= until:
+                    raise SessionLost(
+                        self._order.device,
+                        f"no session for {self._order.reconnect_s:g} s ({error})",
+                        "see to the device; `--resume` goes on, `--undo` goes back",
+                    ) from None
+                time.sleep(self._order.pause_s)
+            else:
+                self._record.note("connected")
+                if self._timer:
+                    # A restart has taken the timer away; nothing was saved since it was armed.
+                    self._session.dialogue(self._timer, (_SAVE, _CONFIRM))
+                return self._session
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # -- the dead man's timer ---------------------------------------------------------------------
+
+    def _arm(self, session: Session, preimage: str) -> None:
+        """A restart that only we can call off, where the platform has one."""
+        minutes = self._order.timer_minutes
+        if minutes is None or session.platform.syntax == "pix6" or not session.platform.startup:
+            self._record.note("no timer")
+            return
+        startup = session.startup()
+        if not startup or not equal(startup, preimage, session.platform.name):
+            raise DeviceConfigError(
+                self._order.device,
+                "its startup configuration is not the running one, so a restart would not bring "
+                "today's configuration back",
+                "save it first (`write memory`), or restore with --timer 0 and no safety net",
+            )
+        try:
+            session.dialogue(f"reload in {minutes}", (_SAVE, _CONFIRM))
+        except CommandRefused as refused:
+            raise DeviceConfigError(
+                self._order.device,
+                f"the timer cannot be armed ({refused.answer})",
+                "let the user reload, or restore with --timer 0 and no safety net",
+            ) from None
+        self._timer = f"reload in {minutes}"
+        self._record.note("armed", command=self._timer)
+
+    def _disarm(self) -> None:
+        """Call the restart off; on a device that has restarted meanwhile there is none."""
+        if not self._timer:
+            return
+        try:
+            self._open().dialogue("reload cancel", (_CONFIRM,))
+        except CommandRefused as refused:
+            self._record.note("no timer to call off", answer=refused.answer)
+        self._timer = ""
+        self._record.note("disarmed")

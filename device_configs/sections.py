@@ -1,0 +1,155 @@
+"""A configuration text as sections: commands with what stands below them, noise left out.
+
+Pure. Indentation makes the sections (PIX 6 has none); a banner and a certificate are one command
+of several lines, because a device reads them as one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["pix6", "asa", "ios"]
+"""How a command line behaves: PIX 6 and older, PIX 7 and ASA, IOS."""
+
+Path = tuple[str, ...]
+"""The headers above a command, outermost first."""
+
+_NOISE = re.compile(
+    r"(!|:|end$|exit-address-family$|Cryptochecksum:|Building configuration|Current configuration|"
+    r"Using \d+ out of|(PIX|ASA) Version |version \d|ntp clock-period |boot-(start|end)-marker$|"
+    r"\[OK\]|Saved$)"
+)
+_BANNER = re.compile(r"banner (?:\S+ )?(?P<mark>\^C|\x03|[^\w\s])(?P<rest>.*)$")
+_CERTIFICATE = re.compile(r"certificate (?:self-signed |ca |rollback )*[0-9A-Fa-f]+$")
+_MASK = re.compile(r"(?<!\S)(\*+|<removed>|<value removed>|<secret hidden>)(?!\S)")
+_MASKABLE = re.compile(r"(key|password|passwd|secret|community|pre-shared-key|host|user)\b", re.I)
+_PIX_VERSION = re.compile(r"^PIX Version (?P<major>\d+)\.(?P<minor>\d+)", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One command and what stands below it."""
+
+    text: str
+    """The command without indentation; of a block, its first line."""
+    children: tuple[Line, ...] = ()
+    block: tuple[str, ...] = ()
+    """The other lines of a command of several lines, as they stand."""
+
+    @property
+    def command(self) -> str:
+        """What is sent: one command, of several lines where it is a block."""
+        return "\n".join((self.text, *self.block))
+
+
+def family(platform: str, text: str) -> Family:
+    """Which rules a device of `platform` follows; the text tells PIX 6 from PIX 7.
+
+    A PIX text without its version line is PIX 6 when interfaces are named by `nameif ethernetN`.
+    """
+    if platform.startswith("cisco_asa"):
+        return "asa"
+    if not platform.startswith("cisco_pix"):
+        return "ios"
+    if release := pix_release(text):
+        return "pix6" if release < (7, 0) else "asa"
+    return "asa" if re.search(r"^interface .*\n +\S", text, re.M) else "pix6"
+
+
+def pix_release(text: str) -> tuple[int, int] | None:
+    """Major and minor release of a PIX, from its version line."""
+    found = _PIX_VERSION.search(text)
+    return (int(found["major"]), int(found["minor"])) if found else None
+
+
+def parse(text: str) -> tuple[Line, ...]:
+    """The sections of a configuration, in its order. An ASA shows an object twice, with
+    its value and with its NAT; that is one section here.
+
+    Left out: comments, the version, checksums, dates, and what else a device prints for people.
+    """
+    rows = text.replace("\r", "").split("\n")
+    root = _Open(-1, "")
+    stack = [root]
+    index = 0
+    while index < len(rows):
+        row = rows[index].rstrip()
+        index += 1
+        bare = row.lstrip(" ")
+        if not bare or _NOISE.match(bare):
+            continue
+        indent = len(row) - len(bare)
+        block, index = _block(bare, rows, index)
+        while stack[-1].indent >= indent:
+            stack.pop()
+        stack.append(stack[-1].child(indent, _squeezed(bare), block))
+    return tuple(child.closed() for child in root.children)
+
+
+def _squeezed(text: str) -> str:
+    """Runs of blanks as one, except in words that are meant as they are written."""
+    if re.match(r"(description|name|banner|remark)\b| remark ", text) or " remark " in text:
+        return text
+    return " ".join(text.split())
+
+
+def _block(bare: str, rows: list[str], index: int) -> tuple[tuple[str, ...], int]:
+    """The further lines of a banner or a certificate that begins with `bare`."""
+    if (banner := _BANNER.match(bare)) and banner["mark"] not in banner["rest"]:
+        end = next((i for i in range(index, len(rows)) if banner["mark"] in rows[i]), None)
+    elif _CERTIFICATE.match(bare):
+        end = next((i for i in range(index, len(rows)) if rows[i].strip() == "quit"), None)
+    else:
+        return (), index
+    # An end mark that never comes is no block: the text goes on as it stands.
+    return ((), index) if end is None else (tuple(rows[index : end + 1]), end + 1)
+
+
+class _Open:
+    """A section while it is read."""
+
+    def __init__(self, indent: int, text: str, block: tuple[str, ...] = ()) -> None:
+        self.indent = indent
+        self.text = text
+        self.block = block
+        self.children: list[_Open] = []
+        self._known: dict[str, _Open] = {}
+
+    def child(self, indent: int, text: str, block: tuple[str, ...]) -> _Open:
+        known = self._known.get(text)
+        if known is not None:
+            known.indent = indent
+            return known
+        made = _Open(indent, text, block)
+        self.children.append(made)
+        if text.startswith("object "):
+            self._known[text] = made
+        return made
+
+    def closed(self) -> Line:
+        return Line(self.text, tuple(child.closed() for child in self.children), self.block)
+
+
+def walk(lines: Iterable[Line], above: Path = ()) -> Iterator[tuple[Path, Line]]:
+    """Every command with the headers above it, in the order of the text."""
+    for line in lines:
+        yield above, line
+        yield from walk(line.children, (*above, line.text))
+
+
+def hostname(text: str) -> str | None:
+    """The name that a configuration gives its device."""
+    found = re.search(r"^hostname (\S+)", text.replace("\r", ""), re.M)
+    return found[1].strip('"') if found else None
+
+
+def masked(lines: Iterable[Line]) -> tuple[str, ...]:
+    """The commands whose secret the device has hidden: they must never be sent back."""
+    return tuple(
+        line.text
+        for _, line in walk(lines)
+        if _MASK.search(line.text) and _MASKABLE.search(line.text)
+    )

@@ -1,0 +1,79 @@
+"""The agent has backups made by a program of its own, and says what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.daemon import device_backups
+from agent.daemon.device_backups import DeviceBackups, command_for
+
+
+def _run_once(command: list[str] | None, until: float = 5.0) -> None:
+    async def live() -> None:
+        backups = DeviceBackups()
+        backups.want(command)
+        task = asyncio.create_task(backups.run())
+        await asyncio.wait([task], timeout=until)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(live())
+
+
+def test_what_became_of_each_device_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    rows = [
+        {"device": "a", "state": "changed", "error": None, "notes": ["look"], "seconds": 1.5},
+        {"device": "b", "state": "failed", "error": "unreachable", "notes": [], "seconds": 9},
+    ]
+    # Exit 1 as the real one: a device failed.
+    program = f"import sys; print({json.dumps(rows)!r}); sys.exit(1)"
+    _run_once([sys.executable, "-c", program], 3.0)
+    levels = {record.levelno for record in caplog.records}
+    assert levels == {logging.INFO, logging.WARNING}
+    said = " ".join(str(record.__dict__) for record in caplog.records)
+    assert "unreachable" in said
+    assert "look" in said
+
+
+def test_a_program_that_says_nothing_is_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _run_once([sys.executable, "-c", "import sys; sys.exit('no configuration')"], 3.0)
+    _run_once(["/nowhere/at/all"], 0.5)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+
+
+def test_without_a_schedule_nothing_runs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    _run_once(None, 0.2)
+    assert not [record for record in caplog.records if record.name == device_backups.__name__]
+
+
+def test_a_stopped_agent_leaves_no_program_behind(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    program = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    _run_once([sys.executable, "-c", program], 2.0)
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", mark.read_text()], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    assert state in ("", "Z") or state.startswith("Z")
+
+
+def test_the_command_is_one_that_there_is(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command_for(tmp_path / "none.toml"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(device_backups.__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert "there is no such file or folder" in done.stderr

@@ -1,0 +1,201 @@
+"""Restores on the emulator: they arrive, they find their way back, they say where they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_configs import blocking, blocks
+from device_configs.changing import Room, Target, Wish, restore
+from device_configs.errors import DeviceConfigError
+from device_configs.known_hosts import KnownHosts
+from device_configs.plan import equal
+from device_configs.restore import Outcome
+from device_configs.risk import TargetRefused
+from inventory.load import load
+from inventory.operations import Device
+
+ASA = """\
+hostname fw-1
+enable password enable-pw
+interface GigabitEthernet0/0
+ nameif outside
+ security-level 0
+ ip address 198.51.100.1 255.255.255.0
+interface GigabitEthernet0/1
+ nameif inside
+ security-level 100
+ ip address 10.0.0.1 255.255.255.0
+access-list OUT extended permit tcp any host 10.0.0.5 eq https
+access-list OUT extended deny ip any any
+access-group OUT in interface outside
+route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
+aaa authentication ssh console LOCAL
+ssh 10.0.0.0 255.255.255.0 inside
+username admin password admin-pw privilege 15
+"""
+TARGET_LINES = (
+    "object-group network WEB\n network-object host 10.0.0.6\n network-object host 10.0.0.7\n"
+    "access-list OUT extended permit tcp any object-group WEB eq www\n"
+)
+
+
+class Bench:
+    """One emulated ASA, and the room that manages it."""
+
+    def __init__(self, device: Any, box: Any, room: Room) -> None:
+        self.device, self.box, self.room = device, box, room
+        self.running = device.running()
+        self.target = self.running.replace(
+            "access-list OUT extended deny", f"{TARGET_LINES}access-list OUT extended deny"
+        )
+
+    @property
+    def known(self) -> Device:
+        return self.room.loaded.configuration.devices[0]
+
+    def restore(self, **wish: Any) -> tuple[Outcome | None, Path]:
+        return restore(
+            self.room, self.known, Target(self.target, "a test"), Wish(**wish), lambda _: None
+        )
+
+
+@pytest.fixture
+def bench(devices: Any, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    @contextmanager
+    def make() -> Iterator[Bench]:
+        saved = devices.Device("asa", ASA).running()
+        device = devices.Device("asa", saved, management=devices.Management("10.0.0.9", "inside"))
+        with device.serve() as box:
+            file = tmp_path / "pasprobe.toml"
+            file.write_text(
+                f'[device_configs]\nfolder = "{tmp_path / "kept"}"\n'
+                f'[[device]]\nid = "fw-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
+                'role = "firewall"\nplatform = "cisco_asa"\n'
+                'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
+            )
+            environ = {"PW": "admin-pw", "EN": "enable-pw"}
+            room = Room(load(file, environ=environ), environ)
+            made = Bench(device, box, room)
+            from device_configs.trusting import trust
+            from device_configs.wire import Patience
+
+            hosts = KnownHosts(room.folder / "known_hosts")
+            trust(made.known, environ, hosts, Patience(), replace=False, agree=lambda *_: True)
+            yield made
+
+    return make
+
+
+def test_a_restore_arrives_saves_and_finds_nothing_to_do_again(bench: Any) -> None:
+    with bench() as it:
+        outcome, file = it.restore(ticket="INC-7")
+        assert outcome.good, outcome
+        assert it.device.same_as(it.target), it.device.difference(it.target)
+        assert equal(it.device.startup, it.target, "cisco_asa")
+        assert it.device.pending is None
+        assert not it.device.cuts
+        events = [json.loads(line) for line in file.read_text().splitlines()]
+        assert events[0]["ticket"] == "INC-7"
+        assert [e["event"] for e in events if e["event"] in ("armed", "disarmed")] == [
+            "armed",
+            "disarmed",
+        ]
+        again, _ = it.restore()
+        assert again is None
+
+
+def test_a_refused_command_leads_back_to_the_preimage(bench: Any, devices: Any) -> None:
+    with bench() as it:
+        it.device.faults.append(devices.Fault("refuse", at=4))
+        outcome, _ = it.restore()
+        assert outcome.state == "pre-image"
+        assert "refused" in outcome.reason
+        assert it.device.same_as(it.running), it.device.difference(it.running)
+        assert it.device.pending is None
+
+
+@pytest.mark.parametrize("kind", ["drop", "cut", "forget", "reboot"])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_whatever_happens_at_a_command_the_device_ends_in_target_or_preimage(
+    bench: Any, devices: Any, kind: str, at: int
+) -> None:
+    with bench() as it:
+        it.device.faults.append(devices.Fault(kind, at=at))
+        outcome, _ = it.restore()
+        assert outcome.good or (kind == "forget" and outcome.state == "pre-image"), outcome
+        end = it.target if outcome.good else it.running
+        assert it.device.same_as(end), it.device.difference(end)
+        assert it.device.pending is None
+
+
+def test_what_a_killed_process_left_is_gone_on_with_or_taken_back(bench: Any) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Any) -> None:
+        if event["event"] == "group" and event["number"] == 2:
+            raise Killed
+
+    for wish, end in (
+        (Wish(resume=True), "target"),
+        (Wish(undo=True), "running"),
+    ):
+        with bench() as it:
+            target = Target(it.target, "a test")
+            with pytest.raises(Killed):
+                restore(it.room, it.known, target, Wish(), kill)
+            with pytest.raises(DeviceConfigError, match="--resume"):
+                it.restore()
+            outcome, _ = restore(it.room, it.known, None, wish, lambda _: None)
+            assert outcome is not None
+            assert it.device.same_as(getattr(it, end))
+            assert it.device.pending is None
+
+
+def test_a_target_that_locks_us_out_is_refused_and_nothing_is_typed(bench: Any) -> None:
+    with bench() as it:
+        for gone, word in (
+            ("username admin", "user admin"),
+            ("ssh 10.0.0.0", "ssh NETWORK"),
+        ):
+            text = "".join(
+                line for line in it.target.splitlines(keepends=True) if not line.startswith(gone)
+            )
+            with pytest.raises(TargetRefused, match=word):
+                restore(it.room, it.known, Target(text, "x"), Wish(), lambda _: None)
+        other = it.target.replace("hostname fw-1", "hostname fw-2")
+        with pytest.raises(TargetRefused, match="another device"):
+            restore(it.room, it.known, Target(other, "x"), Wish(), lambda _: None)
+        assert it.device.configured() == []
+
+
+def test_no_timer_is_armed_that_would_bring_back_something_else(bench: Any) -> None:
+    with bench() as it:
+        it.device.type("domain-name example.org")
+        it.target = it.target.replace("hostname fw-1", "hostname fw-1\ndomain-name example.org")
+        with pytest.raises(DeviceConfigError, match="startup configuration is not the running"):
+            it.restore()
+        assert it.device.running().count("WEB") == 0
+
+
+def test_a_block_goes_in_front_and_allow_brings_back_exactly_what_was(
+    bench: Any, devices: Any
+) -> None:
+    with bench() as it:
+        flow = devices.Flow("outside", "inside", "tcp", "203.0.113.9", "10.0.0.5", dport=443)
+        assert it.device.permits(flow)
+        for _ in range(2):
+            outcome, _ = blocking.shut_out(it.room, it.known, "203.0.113.9", None, lambda _: None)
+        assert outcome is None, "the second time there is nothing to do"
+        assert not it.device.permits(flow)
+        (block,) = blocks.load(it.room.folder)
+        assert len(block.placed) == 2
+        blocking.let_in(it.room, it.known, block, lambda _: None)
+        assert it.device.same_as(it.running), it.device.difference(it.running)
+        assert blocks.load(it.room.folder) == ()
