@@ -77,3 +77,25 @@ def test_the_command_is_one_that_there_is(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "there is no such file or folder" in done.stderr
+
+
+def test_a_changed_device_is_backed_up_at_once_and_by_name(tmp_path: Path) -> None:
+    mark = tmp_path / "words"
+    program = (
+        f"import sys; open({str(mark)!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n'); print([])"
+    )
+
+    async def live() -> None:
+        backups = DeviceBackups()
+        backups.want([sys.executable, "-c", program])
+        task = asyncio.create_task(backups.run())
+        while not mark.exists():
+            await asyncio.sleep(0.05)
+        backups.changed("pix")
+        while len(mark.read_text().splitlines()) < 2:
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(asyncio.wait_for(live(), 60))
+    assert mark.read_text().splitlines() == ["--due --trigger schedule", "pix --trigger snmp"]
