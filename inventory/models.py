@@ -24,8 +24,10 @@ from inventory.operations import (
     Client,
     Contact,
     Device,
+    Escalation,
     Mail,
     Maintenance,
+    Notices,
     Party,
     Server,
     ShopHours,
@@ -301,6 +303,8 @@ class Configuration(Table):
     reflector: Reflector | None = None
     contract: Contract | None = None
     mail: Mail | None = None
+    notices: Notices | None = None
+    escalation: Escalation = Escalation()
     pas: tuple[Pas, ...] = ()
     paths: tuple[Path, ...] = Field(default=(), validation_alias="path")
     devices: tuple[Device, ...] = Field(default=(), validation_alias="device")
