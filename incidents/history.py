@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from incidents.changes import (
     Accept,
@@ -52,6 +53,8 @@ from incidents.tickets import (
     State,
     Ticket,
 )
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,7 @@ def _other(ticket: Ticket, change: object, entry: Entry) -> Ticket:
 
 
 def _updated(ticket: Ticket, update: Update) -> Ticket:
-    def new(field: str) -> object:
+    def new(field: str) -> Any:
         said = getattr(update, field)
         return getattr(ticket, field) if said is None else said
 
@@ -247,7 +250,7 @@ UPDATED = (
 """Fields that `Update` may set."""
 
 
-def _with(there: tuple[object, ...], more: tuple[object, ...]) -> tuple[object, ...]:
+def _with(there: tuple[_T, ...], more: tuple[_T, ...]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys((*there, *more)))
 
 

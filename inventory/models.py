@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from inventory.desk import Incident
 from inventory.operations import (
     Client,
     Contact,
@@ -305,6 +306,7 @@ class Configuration(Table):
     mail: Mail | None = None
     notices: Notices | None = None
     escalation: Escalation = Escalation()
+    incident: Incident = Incident()
     pas: tuple[Pas, ...] = ()
     paths: tuple[Path, ...] = Field(default=(), validation_alias="path")
     devices: tuple[Device, ...] = Field(default=(), validation_alias="device")
