@@ -92,7 +92,7 @@ def timeline(
 
     The first is at the opening. None after `acknowledged_ns`, none at that very instant either.
     """
-    steps = []
+    steps: list[Step] = []
     at_ns: int | None = opened_ns
     levels = levels_of(contacts, party)
     for level in levels:
