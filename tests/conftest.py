@@ -209,3 +209,9 @@ def victoria(need: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
 def cases() -> Any:
     """Contracts and facts for the tests of the evaluation (tests/evaluation_cases.py)."""
     return _beside("evaluation_cases")
+
+
+@pytest.fixture(scope="session")
+def incident_trains() -> Any:
+    """Trains and a store in memory for the incident desk (tests/incident_trains.py)."""
+    return _beside("incident_trains")
