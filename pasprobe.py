@@ -17,6 +17,7 @@ import typer
 import agent.commands
 import agent.daemon.commands
 import analysis.commands
+import incidents.commands
 import inventory.commands
 import timeseries.commands
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
-    from inventory.models import Influxdb
+    from incidents.changes import Imported
+    from incidents.clocks_of import Limits
+    from incidents.criticality import Rules
+    from incidents.tickets import Ticket
+    from inventory.models import Configuration, Influxdb
     from timeseries.influx_check import Step
     from timeseries.reader import Reader
 
@@ -69,10 +74,31 @@ def _open_influx(influx: Influxdb) -> Reader:
     return InfluxReader(influx_target(influx, os.environ))
 
 
+def _limits(configuration: Configuration) -> Limits:
+    from analysis.desk_limits import limits_for
+
+    return limits_for(configuration)
+
+
+def _check_ticket(ticket: Ticket, configuration: Configuration) -> None:
+    from analysis.desk_tickets import check_desk_ticket
+
+    check_desk_ticket(ticket, configuration)
+
+
+def _read_tickets(
+    name: str, content: bytes, configuration: Configuration, rules: Rules
+) -> tuple[Imported, ...]:
+    from analysis.desk_tickets import read_for_desk
+
+    return read_for_desk(name, content, configuration, rules)
+
+
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
+incidents.commands.register(app, incidents.commands.Links(_limits, _check_ticket, _read_tickets))
 analysis.commands.register(app, _open_influx)
 
 
@@ -159,12 +185,15 @@ def main() -> None:
     """Run the command line; what a user got wrong ends in one line and exit code 2."""
     from agent.errors import ProbeError
     from analysis.errors import ReportError
+    from incidents.errors import IncidentError
     from inventory.errors import ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
     try:
         app()
-    except (ProbeError, StoreError, ConfigurationError, SecretError, ReportError) as error:
+    except (
+        ProbeError, StoreError, ConfigurationError, SecretError, ReportError, IncidentError
+    ) as error:  # fmt: skip
         sys.stderr.write(f"pasprobe: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:

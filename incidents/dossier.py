@@ -88,7 +88,7 @@ def ticket_object(desk: Desk, ticket: Ticket) -> dict[str, Any]:
     return {
         **ticket_values(ticket),
         "trail": [entry_object(entry) for entry in desk.history(ticket.id)],
-        "alerts_declared": [_ALERT.dump_python(alert, mode="json") for alert in alerts],
+        "alerts_declared": [alert_values(alert) for alert in alerts],
     }
 
 
@@ -96,6 +96,24 @@ def ticket_values(ticket: Ticket) -> dict[str, Any]:
     """Its fields, with the final severity."""
     values: dict[str, Any] = _TICKET.dump_python(ticket, mode="json")
     return {**values, "severity": ticket.severity}
+
+
+def alert_values(alert: Alert) -> dict[str, Any]:
+    """The fields of an alert."""
+    values: dict[str, Any] = _ALERT.dump_python(alert, mode="json")
+    return values
+
+
+def write_file(file: Path, content: bytes) -> Path:
+    """Write a file aside and rename it; `IncidentError` where that cannot be."""
+    aside = file.with_name(f".{file.name}.new")
+    try:
+        _write(aside, content)
+        aside.rename(file)
+        _sync(file.parent)
+    except OSError as error:
+        raise IncidentError(f"{file}: {error.strerror} — name another file") from None
+    return file
 
 
 def entry_object(entry: Entry) -> dict[str, Any]:
