@@ -215,3 +215,9 @@ def cases() -> Any:
 def incident_trains() -> Any:
     """Trains and a store in memory for the incident desk (tests/incident_trains.py)."""
     return _beside("incident_trains")
+
+
+@pytest.fixture(scope="session")
+def mail_servers() -> Any:
+    """Real SMTP servers with TLS, login and faults (tests/smtp_servers.py)."""
+    return _beside("smtp_servers")
