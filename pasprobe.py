@@ -18,6 +18,8 @@ import agent.commands
 import agent.daemon.commands
 import analysis.commands
 import incidents.commands
+import incidents.runbook_commands
+import incidents.watch_commands
 import inventory.commands
 import timeseries.commands
 
@@ -98,7 +100,12 @@ inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue)
 timeseries.commands.register(app, _data_dir)
-incidents.commands.register(app, incidents.commands.Links(_limits, _check_ticket, _read_tickets))
+_desk = incidents.commands.register(
+    app, incidents.commands.Links(_limits, _check_ticket, _read_tickets)
+)
+incidents.watch_commands.register(_desk, incidents.watch_commands.WatchLinks())
+# What a restore, a block and a tunnel by SNMP do comes from device_configs and collectors.
+incidents.runbook_commands.register(_desk, lambda _: {})
 analysis.commands.register(app, _open_influx)
 
 
