@@ -11,6 +11,7 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -250,7 +251,6 @@ def _put_mail(
     mail["To"] = ", ".join(to)
     if cc:
         mail["Cc"] = ", ".join(cc)
-    mail["Subject"] = subject
     mail["Date"] = format_datetime(datetime.fromtimestamp(now // 10**9, UTC))
     mail["Message-ID"] = message_id(key, now, post.sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
@@ -263,9 +263,16 @@ def _put_mail(
             file.content, maintype=kind[0], subtype=kind[1], filename=one_line(file.name)
         )
     return post.outbox.put(
-        key, purpose=purpose, channel="mail", subject=subject, content=mail.as_bytes(),
+        key, purpose=purpose, channel="mail", subject=subject,
+        content=_subject_line(subject) + mail.as_bytes(),
         addresses=[*to, *cc], ticket=ticket,
     )  # fmt: skip
+
+
+def _subject_line(subject: str) -> bytes:
+    """RFC 2047; `EmailMessage` of Python 3.11 doubles a space where it folds encoded words."""
+    header = Header(subject, None if subject.isascii() else "utf-8", header_name="Subject")
+    return f"Subject: {header.encode(linesep=chr(13) + chr(10))}\r\n".encode("ascii")
 
 
 def _hooks(post: Post, key: str, notice: Notice, ticket: Ticket, now_ns: int) -> list[Message]:
