@@ -6,13 +6,14 @@ against the contract by the same rules as a row of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from analysis.catalogue_rows import load_catalogue
 from analysis.errors import FactProblem, FactsError
-from analysis.facts import Ticket, Where
+from analysis.facts import Delivery, Ticket, Where
 from analysis.facts_contract import Known
 from analysis.facts_tickets import read_tickets
 from incidents.changes import Imported
@@ -21,12 +22,20 @@ from incidents.database import DESK_NAME
 from incidents.desk import Desk, open_desk
 from incidents.errors import ImportRefusedError
 from incidents.facts_csv import is_fact, tickets_csv
+from incidents.history import Entry
+from incidents.outbox import Outbox
 from incidents.tickets import NewTicket
 from incidents.tickets import Ticket as DeskTicket
 from inventory.models import Configuration
 
 PLACE = "desk"
 """Where the tickets of the desk stand: `desk/INC-000012:57`, the 57th entry of its history."""
+
+_CHARGED: Mapping[str, Literal["technical", "contractual"]] = {
+    "technical": "technical",
+    "contractual": "contractual",
+}
+"""Reports whose delivery has a deadline in section 8.3."""
 
 
 def desk_folder(configuration: Configuration) -> Path | None:
@@ -37,13 +46,51 @@ def desk_folder(configuration: Configuration) -> Path | None:
     return folder if folder is not None and (folder / DESK_NAME).is_file() else None
 
 
-def desk_facts(folder: Path, known: Known, before_ns: int) -> tuple[Ticket, ...]:
-    """The desk's tickets whose fault began before an instant, by time.
+@dataclass(frozen=True, slots=True)
+class DeskFacts:
+    """What the desk knows of a period."""
 
-    Raises `FactsError` where one does not fit the contract, `DeskFileError`.
+    tickets: tuple[Ticket, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    """Reports that it sent and that every address accepted."""
+
+
+def desk_facts(folder: Path, known: Known, before_ns: int) -> DeskFacts:
+    """The tickets whose fault began before an instant, by time, and the reports that were sent.
+
+    Raises `FactsError` where a ticket does not fit the contract, `DeskFileError`.
     """
     with open_desk(folder) as desk:
-        return tickets_as_facts(desk, known, before_ns)
+        return DeskFacts(tickets_as_facts(desk, known, before_ns), deliveries_as_facts(desk))
+
+
+def report_key(kind: str, period: str, digest: str) -> str:
+    """What a report is known by in the outbox; a corrected one is another message."""
+    return f"report/{kind}/{period}/{digest}"
+
+
+def deliveries_as_facts(desk: Desk) -> tuple[Delivery, ...]:
+    """Each technical or contractual report that every address of it has accepted."""
+    outbox, found = Outbox(desk), []
+    for message in outbox.messages():
+        _, kind, period, _ = (*message.key.split("/"), "", "", "")[:4]
+        accepted_ns = outbox.accepted_ns(message.id) if message.purpose == "report" else None
+        if accepted_ns is None:
+            continue
+        report = _CHARGED.get(kind)
+        if report is not None:
+            where = Where(f"{PLACE}/outbox", message.id)
+            found.append(Delivery(where, report, period, accepted_ns))
+    return tuple(found)
+
+
+def trails_of(folder: Path | None, tickets: Iterable[Ticket]) -> dict[str, tuple[Entry, ...]]:
+    """The history of each ticket that came from the desk, by its id."""
+    ids = [ticket.id for ticket in tickets if ticket.where.file.startswith(f"{PLACE}/")]
+    if folder is None or not ids:
+        return {}
+    with open_desk(folder) as desk:
+        return {ticket_id: desk.history(ticket_id) for ticket_id in ids}
 
 
 def tickets_as_facts(desk: Desk, known: Known, before_ns: int) -> tuple[Ticket, ...]:

@@ -168,7 +168,11 @@ def _documents(
         return _supervision(inputs, asked, open_influx, client)
     material = _material(inputs, evaluate(inputs), asked, previous)
     if kind == "incident":
-        documents = incident_documents(material, ticket or "")
+        from analysis.desk_tickets import desk_folder, trails_of
+
+        folder = desk_folder(inputs.configuration)
+        trails = trails_of(folder, inputs.facts.tickets)
+        documents = incident_documents(material, ticket or "", trails)
         if not documents:
             what = f"there is no ticket {ticket!r}" if ticket else "no incident was closed"
             raise ReportError(

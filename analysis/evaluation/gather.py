@@ -12,11 +12,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from analysis.catalogue_rows import Catalogue
-from analysis.desk_tickets import desk_facts
+from analysis.desk_tickets import DeskFacts, desk_facts
 from analysis.evaluation.case import left_out
 from analysis.evaluation.contract_checks import check_contract
 from analysis.evaluation.inputs import Inputs
-from analysis.facts import Facts, Ticket
+from analysis.facts import Facts
 from analysis.facts_contract import Known
 from analysis.facts_folder import read_facts
 from analysis.readings import readings_of
@@ -58,14 +58,18 @@ def gather(
     check_contract(configuration, catalogue)
     readings = readings_of(configuration)
     zones = zones_of(configuration)
-    facts, desk = Facts(), tuple[Ticket, ...]()
+    facts, desk = Facts(), DeskFacts()
     if sources.desk is not None:
         before_ns = _end_of(period, configuration)
         desk = desk_facts(sources.desk, Known(configuration, catalogue, zones), before_ns)
     if sources.facts is not None:
-        taken = frozenset(ticket.id for ticket in desk)
+        taken = frozenset(ticket.id for ticket in desk.tickets)
         facts = read_facts(sources.facts, configuration, catalogue, zones=zones, taken=taken)
-    facts = replace(facts, tickets=facts.tickets + desk)
+    facts = replace(
+        facts,
+        tickets=facts.tickets + desk.tickets,
+        deliveries=facts.deliveries + desk.deliveries,
+    )
     inputs = Inputs(
         configuration=configuration,
         catalogue=catalogue,
