@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from incidents.calls import Calls
@@ -30,6 +31,8 @@ from inventory.operations import Webhook
 
 AT_ONCE = 4
 """Messages under way at a time: a server that hangs does not hold up the others."""
+SOON_S = 1.0
+"""What is due within this is waited for."""
 CALL_AFTER_ATTEMPTS = 4
 """Failures after which somebody is asked to telephone meanwhile (50 s with the back-off)."""
 
@@ -126,7 +129,8 @@ def run_courier(
 ) -> Round | None:
     """Settle what was interrupted, then deliver; None where another courier is at it.
 
-    Without `until_empty` what is due now is tried once; with it, until nothing waits any more.
+    Without `until_empty` what is due now is tried once; with it, as long as something is due within
+    a second. What waits longer is for the next courier, which reads the configuration afresh.
     """
     done = Round()
     while True:
@@ -137,17 +141,22 @@ def run_courier(
             done += settle_interrupted(outbox, calls)
             while True:
                 done += asyncio.run(deliver(outbox, calls, means))
-                due = outbox.next_due_ns()
-                if due is None or not until_empty:
+                wait_s = _wait_s(outbox)
+                if wait_s > SOON_S or not until_empty:
                     break
-                rest(min(1.0, max(0.0, (due - desk.clock()) / 1e9)))
+                rest(wait_s)
         # What was put in between the last look and the end of the lock found us still there.
-        if not until_empty or outbox.next_due_ns() is None:
+        if not until_empty or _wait_s(outbox) > SOON_S:
             return done
 
 
+def _wait_s(outbox: Outbox) -> float:
+    due = outbox.next_due_ns()
+    return inf if due is None else max(0.0, (due - outbox.desk.clock()) / 1e9)
+
+
 def start_courier(config: Path, data_dir: Path) -> subprocess.Popen[bytes]:
-    """A courier in a session of its own that delivers until nothing waits, then ends."""
+    """A courier in a session of its own that delivers what is due, then ends."""
     command = [
         sys.executable, "-P", "-m", "pasprobe", "incident", "deliver",
         "--until-empty", "--config", str(config.absolute()), "--data-dir", str(data_dir.absolute()),

@@ -125,7 +125,7 @@ def register(incident: typer.Typer) -> None:
     @incident.command()
     def deliver(
         until_empty: Annotated[
-            bool, typer.Option("--until-empty", help="Go on until nothing waits.")
+            bool, typer.Option("--until-empty", help="Go on while something is due.")
         ] = False,
         data_dir: DataOption = None,
         config: ConfigOption = None,
