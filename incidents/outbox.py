@@ -145,6 +145,16 @@ class Outbox:
         with self.desk.reading("reading the outbox") as connection:
             return self._by_key(connection, key)
 
+    def ticket_of(self, message_id: str) -> str:
+        """The ticket of the mail with this Message-ID; empty where it is none of ours."""
+        with self.desk.reading("reading the outbox") as connection:
+            row = connection.execute(
+                "SELECT ticket FROM outbox WHERE channel = 'mail'"
+                " AND instr(content, CAST(? AS BLOB)) ORDER BY id LIMIT 1",
+                (f"\r\nMessage-ID: {message_id}\r\n",),
+            ).fetchone()
+        return "" if row is None else str(row[0])
+
     def deliveries(self, number: int) -> tuple[Delivery, ...]:
         """The addresses of a message and how far each has come."""
         with self.desk.reading("reading the outbox") as connection:

@@ -135,6 +135,7 @@ def test_a_declaration_has_the_procedure_s_subject_and_body(post: Post, mail_ser
     assert mail["Subject"] == "Alphyra_Leclerc_172.20.8.10_Mineur"
     assert mail["To"] == SUPPORT
     assert mail["X-Pasprobe-Ticket"] == ticket.id
+    assert post.outbox.ticket_of(mail["Message-ID"]) == ticket.id
     body = mail.get_body().get_content()
     for words in (
         "le serveur ne répond plus", "[Claranet] remplacer le serveur", "2026-11-23 13:00:00 +0100",
