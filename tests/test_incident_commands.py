@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,52 @@ def test_the_desk_gives_the_same_penalties_as_the_file_and_an_id_counts_once(pla
     assert back == from_file
     with (place / "facts" / "tickets.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 74
+
+
+def delivered(number: int, state: str) -> None:
+    """As the courier writes it down when the server answers."""
+    with sqlite3.connect("desk/desk.sqlite") as connection:
+        connection.execute(
+            "UPDATE outbox_deliveries SET state = ?, changed_ns = ? WHERE message = ?",
+            (state, 1_307_700_000_000_000_000, number),  # 2011-06-10
+        )
+    connection.close()
+
+
+def test_a_report_that_was_sent_counts_as_delivered_when_it_was_accepted(place: Path) -> None:
+    config = place / "pasprobe.toml"
+    mail = '[mail]\nhost = "127.0.0.1"\nfrom = "desk@example.net"\n'
+    notices = '[notices]\nown = "provider"\nprovider = "provider"\n'
+    config.write_text(config.read_text() + mail + notices)
+    facts = place / "facts" / "deliveries.csv"
+    rows = facts.read_text().splitlines(keepends=True)
+    facts.write_text("".join(row for row in rows if not row.startswith("technical,2011-05")))
+    period = ("--period", "2011-05", "--as-of", "2011-09-20")
+    words = ("sla", "report", "--kind", "technical", *period, "--send")
+    assert "add --to" in CliRunner().invoke(pasprobe.app, list(words)).stderr
+    for _ in range(2):
+        found = CliRunner().invoke(pasprobe.app, [*words, "--to", "a@example.net", "--json"])
+        assert json.loads(found.stdout)["messages"] == [1], "the same files are sent once"
+
+    def delivery() -> list[str]:
+        lines = evaluated()["lines"]
+        deadline = [line for line in lines if line["parameter"] == "technical-report-deadline"]
+        return [place for line in deadline for place in line["evidence"]]
+
+    assert not any(one.startswith("desk/outbox") for one in delivery())
+    delivered(1, "accepted")
+    assert "desk/outbox:1" in delivery()
+
+
+def test_the_incident_report_has_the_desks_trail(place: Path) -> None:
+    run("incident", "import", "facts/tickets.csv")
+    (place / "facts" / "tickets.csv").unlink()
+    run("incident", "comment", "T-1101", "the road works firm was told")
+    run("sla", "report", "--kind", "incident", "--period", "2011-2", "--ticket", "T-1101",
+        "--lang", "it", "--as-of", "2011-09-20")  # fmt: skip
+    page = (place / "reports" / "incident-T-1101.it.html").read_text()
+    assert "the road works firm was told" in page
+    assert "in parole" in page
 
 
 @pytest.mark.usefixtures("place")
