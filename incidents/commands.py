@@ -265,4 +265,6 @@ def _print(as_json: bool, objects: list[dict[str, object]], table: Callable[[], 
     if as_json:
         typer.echo(json.dumps(objects, ensure_ascii=False))
     else:
-        Console().print(table())
+        # A pipe has no width of its own; 80 columns would fold every word.
+        console = Console()
+        Console(width=None if console.is_terminal else 180).print(table())

@@ -23,6 +23,8 @@ from incidents.ticket_options import (
 if TYPE_CHECKING:
     from incidents.changes import Imported
     from incidents.criticality import Rules
+    from incidents.desk import Desk
+    from incidents.tickets import Actor
     from inventory.models import Configuration
 
 
@@ -34,27 +36,35 @@ def register(
 
     @incident.command(name="import")
     def import_tickets(
-        file: Annotated[Path, typer.Argument(help="tickets.csv as docs/facts.md has it.")],
+        file: Annotated[
+            Path | None, typer.Argument(help="tickets.csv as docs/facts.md has it.")
+        ] = None,
+        mail: Annotated[
+            Path | None, typer.Option("--mail", help="A provider's mail with its headers (.eml).")
+        ] = None,
         who: WhoOption = None,
         config: ConfigOption = None,
         as_json: JsonOption = False,
     ) -> None:
         """Take over tickets of another system, with their ids: all of a file, or none.
 
-        A row whose id the desk has already is refused; nothing is overwritten.
+        A row whose id the desk has already is refused; nothing is overwritten. --mail: an answer to
+        a declaration goes to its ticket with the provider's number, anything else is a new alert.
 
         Example: pasprobe incident import facts/tickets.csv
         """
-        from incidents.errors import IncidentError
-
+        if (file is None) == (mail is None):
+            fail("say one of the two: a tickets.csv, or --mail FILE")
         with open_desk_of(config) as opened:
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                raise IncidentError(f"{file}: {error.strerror} — name another file") from None
-            rules = rules_of(opened.configuration)
-            tickets = read(file.name, content, opened.configuration, rules)
             actor = actor_of(opened.configuration, who)
+            if mail is not None:
+                taken_in = _take_mail(opened.desk, _content(mail), actor)
+                typer.echo(json.dumps(taken_in) if as_json else _mail_words(taken_in))
+                return
+            if file is None:
+                return
+            rules = rules_of(opened.configuration)
+            tickets = read(file.name, _content(file), opened.configuration, rules)
             with opened.desk.transaction("importing tickets"):
                 taken = [opened.desk.import_ticket(ticket, actor).id for ticket in tickets]
         typer.echo(json.dumps({"imported": taken}) if as_json else f"{len(taken)} tickets imported")
@@ -113,3 +123,37 @@ def register(
             typer.echo(json.dumps(said))
         else:
             typer.echo(f"{len(tickets)} tickets, {len(files)} files in {output or files[0].parent}")
+
+
+def _content(file: Path) -> bytes:
+    from incidents.errors import IncidentError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise IncidentError(f"{file}: {error.strerror} — name another file") from None
+
+
+def _take_mail(desk: Desk, raw: bytes, actor: Actor) -> dict[str, str | int | None]:
+    """What became of a mail: an answer of a ticket, or an alert (1.2); the same one counts once."""
+    import hashlib
+
+    from incidents.outbox import Outbox
+    from incidents.replies import read_mail, take_reply
+    from incidents.tickets import NewAlert
+
+    ticket = take_reply(desk, Outbox(desk), raw, actor)
+    if ticket is not None:
+        return {"ticket": ticket.id, "provider_ticket": ticket.provider_ticket, "alert": None}
+    reply = read_mail(raw)
+    key = f"mail/{hashlib.sha256(raw).hexdigest()}"
+    text = " ".join(reply.subject.split()) or "a mail without a subject"
+    said = (("from", reply.sender), ("number", reply.number), ("text", reply.text))
+    alert = desk.raise_alert(NewAlert(key, "mail", text, desk.clock(), data=said), actor)
+    return {"ticket": None, "provider_ticket": None, "alert": alert.id}
+
+
+def _mail_words(taken_in: dict[str, str | int | None]) -> str:
+    if taken_in["ticket"] is None:
+        return f"alert {taken_in['alert']}: analyse it with `pasprobe incident alert`"
+    return f"{taken_in['ticket']}: provider's ticket {taken_in['provider_ticket'] or 'not named'}"

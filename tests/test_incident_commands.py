@@ -162,6 +162,21 @@ def test_the_desk_gives_the_same_penalties_as_the_file_and_an_id_counts_once(pla
         assert len(list(csv.DictReader(file))) == 74
 
 
+def test_a_providers_mail_answers_a_ticket_or_becomes_one_alert(place: Path) -> None:
+    opened()
+    head = "From: hotline@example.net\r\nMessage-ID: <1@example.net>\r\n"
+    (place / "a.eml").write_text(f"{head}Subject: Re: INC-000001 Ticket 471100\r\n\r\nwe look")
+    answered = said("incident", "import", "--mail", "a.eml")
+    assert (answered["ticket"], answered["provider_ticket"]) == ("INC-000001", "471100")
+    (place / "b.eml").write_text(f"{head}Subject: high load on a firewall\r\n\r\nsee there")
+    assert [said("incident", "import", "--mail", "b.eml")["alert"] for _ in range(2)] == [1, 1]
+    assert said("incident", "list", "--alerts")[0]["source"] == "mail"
+    assert "not been analysed" in run("incident", "alert", "1", "--dismiss", "x", code=1).stderr
+    judged = said("incident", "alert", "1", "--analyse", "backup traffic", "--dismiss", "no harm")
+    assert judged["state"] == "dismissed"
+    run("incident", "import", code=2)
+
+
 def delivered(number: int, state: str) -> None:
     """As the courier writes it down when the server answers."""
     with sqlite3.connect("desk/desk.sqlite") as connection:
