@@ -16,13 +16,12 @@ from incidents.desk_options import (
     JsonOption,
     date_of,
     desk_in,
-    fail,
     folder_of,
     loaded,
     print_table,
     rota_about,
-    told,
 )
+from incidents.ticket_options import fail, told
 
 if TYPE_CHECKING:
     from datetime import date

@@ -12,13 +12,11 @@ from incidents.desk_options import (
     DataOption,
     JsonOption,
     desk_in,
-    fail,
     folder_of,
     loaded,
-    me,
     print_table,
-    told,
 )
+from incidents.ticket_options import actor_of, fail, told
 
 
 def register(incident: typer.Typer) -> None:
@@ -82,13 +80,21 @@ def register(incident: typer.Typer) -> None:
             with desk_in(folder_of(configuration, data_dir)) as desk, desk.transaction("calling"):
                 if took_over and outcome != "reached":
                     fail("--took-over: nobody takes over who was not reached")
-                made = Calls(desk).acknowledge(call, me(), outcome, note)  # type: ignore[arg-type]
+                made = Calls(desk).acknowledge(call, actor_of(configuration, None), outcome, note)  # type: ignore[arg-type]
                 if (provider_ticket or took_over) and not made.ticket:
                     fail(f"call task {call} is about no ticket")
                 if provider_ticket:
-                    desk.change(made.ticket, me(), Update(provider_ticket=provider_ticket))
+                    desk.change(
+                        made.ticket,
+                        actor_of(configuration, None),
+                        Update(provider_ticket=provider_ticket),
+                    )
                 if took_over:
-                    desk.change(made.ticket, me(), Acknowledge(made.party, note=note))
+                    desk.change(
+                        made.ticket,
+                        actor_of(configuration, None),
+                        Acknowledge(made.party, note=note),
+                    )
         typer.echo(
             json.dumps(asdict(made), ensure_ascii=False)
             if as_json

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from incidents.ticket_options import fail
 
 if TYPE_CHECKING:
     from datetime import date
 
     from incidents.desk import Desk
     from incidents.notices import Post
-    from incidents.tickets import Actor
     from incidents.working_hours import Rota
     from inventory.load import Loaded
     from inventory.models import Configuration
@@ -33,24 +32,6 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="The desk's folder; else agent.data_dir."),
 ]
-
-
-def fail(text: str) -> NoReturn:
-    """A wrong call: one line, exit 2."""
-    sys.stderr.write(f"pasprobe: {text}\n")
-    raise typer.Exit(2)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What a user got wrong, or the desk refuses, as its text and exit 2."""
-    from incidents.errors import IncidentError
-    from inventory.errors import CalendarError, ConfigurationError, SecretError
-
-    try:
-        yield
-    except (IncidentError, ConfigurationError, SecretError, CalendarError) as error:
-        fail(str(error))
 
 
 def loaded(config: Path | None) -> Loaded:
@@ -96,13 +77,6 @@ def post_in(configuration: Configuration, folder: Path) -> Iterator[Post]:
 
     with desk_in(folder) as desk:
         yield post_of(desk, configuration, rota_about(configuration, datetime.now(UTC).year))
-
-
-def me() -> Actor:
-    """Who gave the command."""
-    from incidents.tickets import Actor
-
-    return Actor(getpass.getuser(), "operator")
 
 
 def date_of(text: str) -> date:

@@ -12,14 +12,13 @@ from incidents.desk_options import (
     ConfigOption,
     DataOption,
     JsonOption,
-    fail,
     folder_of,
     loaded,
     post_in,
     print_table,
     rota_about,
-    told,
 )
+from incidents.ticket_options import fail, told
 
 if TYPE_CHECKING:
     from incidents.working_hours import Rota

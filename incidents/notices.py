@@ -34,14 +34,11 @@ from incidents.templates import (
 )
 from incidents.tickets import Ticket
 from incidents.working_hours import Rota
-from inventory.clocks import HOUR_NS
 from inventory.operations import Contact, Notices
 
 if TYPE_CHECKING:
     from inventory.models import Configuration
 
-GTR_NS = 4 * HOUR_NS
-"""Garantie de temps de rétablissement (procedure, 1.5.2 and 2), around the clock."""
 ATTACHED_OCTETS = 2 << 20
 """Evidence up to this is in the mail; what is beyond is named with its hash."""
 
@@ -65,7 +62,8 @@ class Post:
     rota: Rota
     voice: Voice
     sender: str
-    gtr_ns: int = GTR_NS
+    gtr_ns: int
+    """Garantie de temps de rétablissement (procedure, 1.5.2 and 2), around the clock."""
 
     @property
     def own(self) -> str:
@@ -95,8 +93,9 @@ def post_of(desk: Desk, configuration: Configuration, rota: Rota) -> Post:
         notices.operator or names[notices.own], notices.language, rota.zone, notices.subject, names
     )
     return Post(
-        desk, Outbox(desk), Calls(desk), configuration, rota, voice, configuration.mail.sender
-    )
+        desk, Outbox(desk), Calls(desk), configuration, rota, voice, configuration.mail.sender,
+        configuration.incident.gtr_ns,
+    )  # fmt: skip
 
 
 def tell(

@@ -13,14 +13,12 @@ from incidents.desk_options import (
     DataOption,
     JsonOption,
     desk_in,
-    fail,
     folder_of,
     loaded,
-    me,
     post_in,
     print_table,
-    told,
 )
+from incidents.ticket_options import actor_of, fail, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +62,9 @@ def register(incident: typer.Typer) -> None:
                 known = post.desk.ticket(ticket)
                 before = {m.id for m in post.outbox.messages(ticket=known.id)}
                 if kind == "declaration":
-                    declare(post, known.id, me())
+                    declare(post, known.id, actor_of(read.configuration, None))
                 elif kind == "own":
-                    begin(post, known.id, party or post.own, me())
+                    begin(post, known.id, party or post.own, actor_of(read.configuration, None))
                 elif kind == "plan":
                     send_plan(post, known.id)
                 elif kind == "firewall":

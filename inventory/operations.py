@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from datetime import date
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -55,6 +56,19 @@ def _duty_day(value: str) -> str:
     return value
 
 
+def _mail_address(value: str) -> str:
+    address = parseaddr(value)[1]
+    name, _, domain = address.rpartition("@")
+    if not (name and domain and address.isascii() and address.isprintable()) or " " in address:
+        raise refuse(
+            f"{value!r} is no mail address", 'write "desk@example.net" or "Desk <desk@example.net>"'
+        )
+    if not value.isprintable() or "," in value:
+        raise refuse(f"{value!r} is more than one address", "write a list of addresses")
+    return value
+
+
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
 CaFile = Annotated[Path, AfterValidator(_in_its_folder)]
 DutyDay = Annotated[str, AfterValidator(_duty_day)]
 
@@ -110,8 +124,8 @@ class Contact(Table):
     party: Identifier
     level: Annotated[Whole, Field(ge=1)]
     role: Text
-    to: tuple[Text, ...] = ()
-    cc: tuple[Text, ...] = ()
+    to: tuple[MailAddress, ...] = ()
+    cc: tuple[MailAddress, ...] = ()
     phones: tuple[Text, ...] = ()
     hours: HourClass | None = None
     """In which hours this contact is asked; None: in both."""
@@ -122,7 +136,7 @@ class Mail(Table):
 
     host: Host
     port: Annotated[Whole, Field(ge=1, le=65_535)] = 25
-    sender: Text = Field(validation_alias="from")
+    sender: MailAddress = Field(validation_alias="from")
     security: Literal["none", "starttls", "tls"] = "starttls"
     user: Text | None = None
     password: Secret | None = None
@@ -242,7 +256,7 @@ class Client(Table):
     """`[[client]]`: who is reported to, and the applications that matter to them."""
 
     name: Identifier
-    report_to: tuple[Text, ...] = ()
+    report_to: tuple[MailAddress, ...] = ()
     applications: tuple[Application, ...] = ()
 
 
