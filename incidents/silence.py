@@ -32,7 +32,7 @@ class Patience:
     """How long is waited."""
 
     intervals: int = 2
-    grace_ns: int = _SECOND_NS // 2
+    grace_ns: int = _SECOND_NS
     """For a record's way through spool and store."""
     settle_ns: int = 900 * _SECOND_NS
     """So long after its return an agent's backlog is waited for."""

@@ -205,7 +205,12 @@ class Watch:
         for agent, (rhythm, mine) in self._rhythms(agents).items():
             if agent in memory.gaps:
                 continue
-            begun = max(plan.start_ns for (name, _), plan in agents.items() if name == agent)
+            # The start of an agent takes its time, and its first train a random phase.
+            begun = max(
+                plan.start_ns + plan.phase_ns + rhythm.every_ns
+                for (name, _), plan in agents.items()
+                if name == agent
+            )
             heard = max(
                 (memory.paths[p.id].last_ns for p in mine if p.id in memory.paths), default=0
             )

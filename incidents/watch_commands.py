@@ -59,7 +59,8 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
     ) -> None:
         """Watch the store: alerts, tickets, notices, escalation, until Ctrl-C.
 
-        Only one watch at a time. Without --store it reads the central InfluxDB, or the agent's own store.
+        Only one watch at a time. Without --store it reads the central InfluxDB, or the
+        agent's own store.
         With --json a line an event.
 
         Example: pasprobe incident watch --store /srv/roma-01 --store /srv/milano-01
@@ -80,11 +81,12 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
             configuration = loaded.configuration
             folder = folder_of(configuration, None)
             tells = configuration.notices is not None and configuration.mail is not None
+            # What is wrong with the configuration is said before anything is waited for.
+            rota = rota_about(configuration, _year()) if tells and not quiet else None
             reader = _reader(configuration, store or [], stop)
             if reader is None:
                 return
             with open_desk(folder, rules=rules_of(configuration)) as desk, only_one(folder):
-                rota = rota_about(configuration, _year())
                 Loop(
                     desk=desk,
                     watch=Watch(
@@ -96,7 +98,7 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
                     configuration=configuration,
                     config=loaded.path,
                     data_dir=folder,
-                    post=post_of(desk, configuration, rota) if tells and not quiet else None,
+                    post=None if rota is None else post_of(desk, configuration, rota),
                     trace=traceroute if trace else None,
                     device_state=links.device_state,
                     show=lambda found: _show(found, as_json),
