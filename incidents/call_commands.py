@@ -77,22 +77,23 @@ def register(incident: typer.Typer) -> None:
 
         with told():
             configuration = loaded(config).configuration
+            who = actor_of(configuration, None)
             with desk_in(folder_of(configuration, data_dir)) as desk, desk.transaction("calling"):
                 if took_over and outcome != "reached":
                     fail("--took-over: nobody takes over who was not reached")
-                made = Calls(desk).acknowledge(call, actor_of(configuration, None), outcome, note)  # type: ignore[arg-type]
+                made = Calls(desk).acknowledge(call, who, outcome, note)  # type: ignore[arg-type]
                 if (provider_ticket or took_over) and not made.ticket:
                     fail(f"call task {call} is about no ticket")
                 if provider_ticket:
                     desk.change(
                         made.ticket,
-                        actor_of(configuration, None),
+                        who,
                         Update(provider_ticket=provider_ticket),
                     )
                 if took_over:
                     desk.change(
                         made.ticket,
-                        actor_of(configuration, None),
+                        who,
                         Acknowledge(made.party, note=note),
                     )
         typer.echo(
