@@ -19,6 +19,9 @@ import agent.daemon.commands
 import analysis.commands
 import collectors.commands
 import device_configs.commands
+import incidents.commands
+import incidents.runbook_commands
+import incidents.watch_commands
 import inventory.commands
 import timeseries.commands
 
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
-    from inventory.models import Influxdb
+    from incidents.changes import Imported
+    from incidents.clocks_of import Limits
+    from incidents.criticality import Rules
+    from incidents.tickets import Ticket
+    from inventory.models import Configuration, Influxdb
     from timeseries.influx_check import Step
     from timeseries.reader import Reader
 
@@ -78,11 +85,37 @@ def _open_influx(influx: Influxdb) -> Reader:
     return InfluxReader(influx_target(influx, os.environ))
 
 
+def _limits(configuration: Configuration) -> Limits:
+    from analysis.desk_limits import limits_for
+
+    return limits_for(configuration)
+
+
+def _check_ticket(ticket: Ticket, configuration: Configuration) -> None:
+    from analysis.desk_tickets import check_desk_ticket
+
+    check_desk_ticket(ticket, configuration)
+
+
+def _read_tickets(
+    name: str, content: bytes, configuration: Configuration, rules: Rules
+) -> tuple[Imported, ...]:
+    from analysis.desk_tickets import read_for_desk
+
+    return read_for_desk(name, content, configuration, rules)
+
+
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue, _order_devices)
 timeseries.commands.register(app, _data_dir)
 collectors.commands.register(app)
+_desk = incidents.commands.register(
+    app, incidents.commands.Links(_limits, _check_ticket, _read_tickets)
+)
+incidents.watch_commands.register(_desk, incidents.watch_commands.WatchLinks())
+# What a restore, a block and a tunnel by SNMP do comes from device_configs and collectors.
+incidents.runbook_commands.register(_desk, lambda _: {})
 analysis.commands.register(app, _open_influx)
 device_configs.commands.register(app)
 
@@ -171,6 +204,7 @@ def main() -> None:
     from agent.errors import ProbeError
     from analysis.errors import ReportError
     from device_configs.errors import DeviceConfigError
+    from incidents.errors import IncidentError
     from inventory.errors import ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
@@ -183,6 +217,7 @@ def main() -> None:
         SecretError,
         ReportError,
         DeviceConfigError,
+        IncidentError,
     ) as error:
         sys.stderr.write(f"pasprobe: {error}\n")
         sys.exit(2)

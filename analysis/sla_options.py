@@ -42,6 +42,7 @@ def told() -> Iterator[None]:
     """What a user got wrong ends in its text, a line a problem, and exit status 2."""
     from analysis.errors import ContractError, FactsError
     from analysis.evaluation.asked import AskedError
+    from incidents.errors import IncidentError
     from inventory.errors import CalendarError, ConfigurationError, SecretError
     from timeseries.errors import StoreError
 
@@ -51,6 +52,7 @@ def told() -> Iterator[None]:
         ConfigurationError,
         ContractError,
         FactsError,
+        IncidentError,
         SecretError,
         StoreError,
     )

@@ -93,6 +93,8 @@ def references_lead_somewhere(tables: Tables) -> Iterator[Finding]:
         ("shop_hours", "pas", "pas"),
         ("maintenance", "pas", "pas"),
         ("contact", "party", "party"),
+        ("notices", "own", "party"),
+        ("notices", "provider", "party"),
     ):
         ids = [item.get("id") for item in tables.get(other, ())]
         if None in ids:  # one whose id was not understood may be the one meant

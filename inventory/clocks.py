@@ -286,6 +286,11 @@ def closing_day(ns: int, window: Window, zone: str | tzinfo) -> date:
     return day
 
 
+def wall_instant(day: date, clock: time, zone: str | tzinfo) -> int:
+    """When the clocks of a zone first show this local time on that date, or leap over it."""
+    return _instant(day, clock, _tz(zone))
+
+
 def add_months(day: date, months: int) -> date:
     """The same day of the month so many months on, or that month's last day (F5)."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

@@ -20,13 +20,16 @@ from pydantic import (
     model_validator,
 )
 
+from inventory.desk import Incident
 from inventory.operations import (
     Client,
     Contact,
     Device,
     DeviceConfigs,
+    Escalation,
     Mail,
     Maintenance,
+    Notices,
     Party,
     Server,
     ShopHours,
@@ -302,6 +305,9 @@ class Configuration(Table):
     reflector: Reflector | None = None
     contract: Contract | None = None
     mail: Mail | None = None
+    notices: Notices | None = None
+    escalation: Escalation = Escalation()
+    incident: Incident = Incident()
     pas: tuple[Pas, ...] = ()
     paths: tuple[Path, ...] = Field(default=(), validation_alias="path")
     device_configs: DeviceConfigs = DeviceConfigs()

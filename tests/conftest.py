@@ -280,3 +280,15 @@ def agent(agents: Any) -> Iterator[Callable[..., Any]]:
 def cases() -> Any:
     """Contracts and facts for the tests of the evaluation (tests/evaluation_cases.py)."""
     return _beside("evaluation_cases")
+
+
+@pytest.fixture(scope="session")
+def incident_trains() -> Any:
+    """Trains and a store in memory for the incident desk (tests/incident_trains.py)."""
+    return _beside("incident_trains")
+
+
+@pytest.fixture(scope="session")
+def mail_servers() -> Any:
+    """Real SMTP servers with TLS, login and faults (tests/smtp_servers.py)."""
+    return _beside("smtp_servers")

@@ -119,7 +119,8 @@ def test_a_corrected_report_names_what_changed(run: Run, tmp_path: Path) -> None
         (("--kind", "supervision", "--period", "2011-06", "--client", "nobody"), "no [[client]]"),
         (("--kind", "incident", "--period", "2011-06", "--ticket", "T-0"), "no ticket 'T-0'"),
         (("--kind", "contractual", "--period", "2011-2", "--previous", "none.json"), "none.json"),
-        (("--kind", "contractual", "--period", "2011-2", "--send"), "deliveries.csv"),
+        (("--kind", "contractual", "--period", "2011-2", "--send", "--media"), "is not mailed"),
+        (("--kind", "contractual", "--period", "2011-2", "--to", "a@example.net"), "add --send"),
     ],
 )
 def test_a_wrong_call_is_refused_with_its_remedy(

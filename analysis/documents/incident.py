@@ -1,14 +1,15 @@
 """The incident report: a closed incident with its trail and its evidence (procedure, 2.3).
 
-The incident desk will hand over a fuller trail; a ticket of the facts has its instants, both
-parties' views, and what the trains saw meanwhile.
+A ticket of the facts has its instants, both parties' views, and what the trains saw meanwhile; one
+of the incident desk has its whole trail besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from fractions import Fraction
+from types import MappingProxyType
 
 from analysis.documents import words
 from analysis.documents.content import (
@@ -24,20 +25,29 @@ from analysis.documents.content import (
     Text,
     msg,
 )
+from analysis.documents.incident_trail import trail_item
 from analysis.documents.items_lines import lines_table
 from analysis.documents.items_tickets import levels_of
 from analysis.documents.material import Material
 from analysis.facts import Ticket
 from analysis.lines import Gap
+from incidents.history import Entry
 
 _HOUR_NS = 3_600_000_000_000
 
 
-def incident_documents(material: Material, ticket_id: str = "") -> tuple[Document, ...]:
-    """A document for each incident that was closed in the period, or for the one of this id."""
+def incident_documents(
+    material: Material,
+    ticket_id: str = "",
+    trails: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
+) -> tuple[Document, ...]:
+    """A document for each incident that was closed in the period, or for the one of this id.
+
+    `trails`: what the incident desk wrote down, by the ticket's id.
+    """
     begin, end = material.bounds
     return tuple(
-        incident_document(material, ticket)
+        incident_document(material, ticket, trails.get(ticket.id, ()))
         for ticket in sorted(material.inputs.facts.tickets, key=lambda t: (t.opened_ns, t.id))
         if (ticket.id == ticket_id if ticket_id else _closed(ticket, begin, end))
     )
@@ -47,8 +57,8 @@ def _closed(ticket: Ticket, begin: int, end: int) -> bool:
     return ticket.closed_ns is not None and begin <= ticket.closed_ns < end
 
 
-def incident_document(material: Material, ticket: Ticket) -> Document:
-    """The report of one incident."""
+def incident_document(material: Material, ticket: Ticket, trail: Sequence[Entry] = ()) -> Document:
+    """The report of one incident, with the trail of the incident desk where it comes from there."""
     zone = material.zone_of(ticket.pas[0] if ticket.pas else "")
     as_of = material.result.as_of_ns
     item = incident_item(ticket, zone, as_of)
@@ -84,7 +94,11 @@ def incident_document(material: Material, ticket: Ticket) -> Document:
             Section(
                 "incident",
                 msg("The incident"),
-                (item, Item("extent", msg("Extent"), tables=(extent,))),
+                (
+                    item,
+                    Item("extent", msg("Extent"), tables=(extent,)),
+                    *((trail_item(trail, zone),) if trail else ()),
+                ),
             ),
             Section("evidence", msg("Evidence"), (_seen(material, ticket, zone),)),
             Section("consequences", msg("Consequences"), (_lines(material, ticket),)),

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from analysis.catalogue_rows import load_catalogue
+from analysis.desk_tickets import desk_folder
 from analysis.evaluation.gather import Sources, gather
 from analysis.evaluation.inputs import Inputs
 from inventory.checks import nearest
@@ -59,7 +60,11 @@ def gathered(
     loaded = load(asked.config, environ=environ, resolve_secrets=False)
     configuration = loaded.configuration
     period = period_of(asked.period)
-    sources = Sources(facts_folder(asked, loaded), _store(asked, configuration, open_influx))
+    sources = Sources(
+        facts_folder(asked, loaded),
+        _store(asked, configuration, open_influx),
+        desk_folder(configuration),
+    )
     return gather(
         configuration,
         load_catalogue(),

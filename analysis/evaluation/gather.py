@@ -1,4 +1,4 @@
-"""Reads what an evaluation rests on: the facts folder, the stores, calendars and time zones.
+"""Reads what an evaluation rests on: facts folder, incident desk, stores, calendars, time zones.
 
 The only part of this room that opens files; what it returns can be frozen and evaluated again.
 """
@@ -12,16 +12,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from analysis.catalogue_rows import Catalogue
+from analysis.desk_tickets import DeskFacts, desk_facts
 from analysis.device_figures import survey_devices
 from analysis.evaluation.case import left_out
 from analysis.evaluation.contract_checks import check_contract
 from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts
+from analysis.facts_contract import Known
 from analysis.facts_folder import read_facts
 from analysis.readings import readings_of
 from analysis.store_traffic import survey
 from inventory.calendars import WorkingDays, working_days
-from inventory.clocks import Interval, local, merged
+from inventory.clocks import HOUR_NS, Interval, local, merged, period_bounds
 from inventory.models import Configuration
 from inventory.models import Path as MeasuredPath
 from inventory.periods import Period, four_months_of
@@ -34,6 +36,8 @@ class Sources:
 
     facts: Path | None = None
     store: Sequence[Path] | Reader | None = None
+    desk: Path | None = None
+    """Data directory of the incident desk, whose tickets count beside those of the facts."""
 
 
 def gather(
@@ -57,9 +61,18 @@ def gather(
     check_contract(configuration, catalogue)
     readings = readings_of(configuration)
     zones = zones_of(configuration)
-    facts = Facts()
+    facts, desk = Facts(), DeskFacts()
+    if sources.desk is not None:
+        before_ns = _end_of(period, configuration)
+        desk = desk_facts(sources.desk, Known(configuration, catalogue, zones), before_ns)
     if sources.facts is not None:
-        facts = read_facts(sources.facts, configuration, catalogue, zones=zones)
+        taken = frozenset(ticket.id for ticket in desk.tickets)
+        facts = read_facts(sources.facts, configuration, catalogue, zones=zones, taken=taken)
+    facts = replace(
+        facts,
+        tickets=facts.tickets + desk.tickets,
+        deliveries=facts.deliveries + desk.deliveries,
+    )
     inputs = Inputs(
         configuration=configuration,
         catalogue=catalogue,
@@ -81,6 +94,12 @@ def gather(
     if not configuration.paths:
         return inputs
     return _with_store(inputs, sources.store, each_day=each_day, from_trains=from_trains)
+
+
+def _end_of(period: Period, configuration: Configuration) -> int:
+    """A day after the period: by then it is over in every time zone."""
+    zone = "UTC" if configuration.contract is None else configuration.contract.timezone
+    return period_bounds(period, zone)[1] + 24 * HOUR_NS
 
 
 def zones_of(configuration: Configuration) -> Mapping[str, tzinfo]:

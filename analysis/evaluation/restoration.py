@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from analysis.catalogue_types import LimitRow, Parameter, Service
@@ -119,6 +119,21 @@ def events_in(case: Case, service: Service, parameter: Parameter) -> list[Event]
             if case.holds(ticket.closed_ns, mine[0].holding.zone):
                 found.append(_event(case, service, parameter, ticket, level, mine))
     return found
+
+
+def limits_of(
+    case: Case, service: Service, parameter: Parameter, ticket: Ticket
+) -> Iterator[tuple[Hit, LimitRow, Excess]]:
+    """What each PAS hit allows a ticket that may still be open; its `due_ns` is what counts."""
+    if service.id in _CHAPTER_7 and is_of_monitoring(ticket, service.id):
+        return
+    now = replace(ticket, closed_ns=_reported(ticket))
+    for holding in case.hit(ticket, service.id):
+        hit = Hit(holding, holding.nearest_term(case.day(_reported(ticket), holding.zone)))
+        wanted = next((one for one in service.levels if one == hit.term.level), None)
+        limit = parameter.limit_for(level=wanted, severity=ticket.severity)
+        if limit is not None:
+            yield hit, limit, _excess(case, now, hit, limit)
 
 
 def _reported(ticket: Ticket) -> int:

@@ -1,0 +1,146 @@
+"""When trains of a path become an alert, and when it is over: N of M, with hysteresis.
+
+Pure: trains in, turns out. A path's state is a value that the watch keeps in the desk's file, in
+the same transaction as the alerts that it made, so that a kill at any moment neither loses an
+alert nor raises it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from fractions import Fraction
+from typing import Literal
+
+from incidents.tickets import Severity
+from timeseries.records import TrainRecord
+
+_CUT_OFF = frozenset({"ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN"})
+"""Errors with which a kernel says that the line is gone: nothing was sent, and that tells much."""
+
+
+class Level(IntEnum):
+    """How bad one train is."""
+
+    GOOD = 0
+    DEGRADED = 1
+    LOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a train is bad, and how many of them make an alert."""
+
+    loss_percent: Fraction = Fraction(20)
+    """More lost than this is degraded; everything lost is an outage of its own."""
+    beyond_percent: Fraction | None = None
+    """More received packets beyond the delay limit than this is degraded; None: not judged."""
+    lost: tuple[int, int] = (2, 3)
+    """N of the last M trains wholly lost: an outage (blocking)."""
+    degraded: tuple[int, int] = (3, 5)
+    """N of the last M trains degraded or lost: a degradation (non-blocking)."""
+    clear_after: int = 3
+    """Good trains in a row that end either; fewer are flapping."""
+
+    def __post_init__(self) -> None:
+        for n, m in (self.lost, self.degraded):
+            if not 1 <= n <= m:
+                raise ValueError(f"{n} of {m} trains: N is at least 1 and at most M")
+        if self.clear_after < 1:
+            raise ValueError("clear_after is at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class PathState:
+    """What must be remembered of one path between two looks."""
+
+    last_ns: int = 0
+    """Start of the newest train looked at."""
+    recent: tuple[tuple[int, Level], ...] = ()
+    """(start, level) of the newest trains, as many as the bounds look back."""
+    raised: Severity | None = None
+    first_ns: int = 0
+    """Start of the first bad train of what is raised: names the alert."""
+    good: int = 0
+    good_ns: int = 0
+    """Start of the first of the good trains in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A path became bad, or good again."""
+
+    path: str
+    severity: Severity
+    state: Literal["raised", "cleared"]
+    first_ns: int
+    at_ns: int
+    """Raised: the first bad train; cleared: the first good one."""
+    trains: tuple[int, ...] = field(default=())
+    """Starts of the trains that decided."""
+
+
+def level_of(train: TrainRecord, bounds: Bounds) -> Level | None:
+    """How bad a train is; None for one that says nothing because the agent spoiled it."""
+    refused = {name for name, _ in train.send_errors}
+    if train.received == 0 and refused and refused <= _CUT_OFF:
+        return Level.LOST
+    if not train.valid or train.sent == 0:
+        return None
+    if train.received == 0:
+        return Level.LOST
+    if 100 * train.lost > bounds.loss_percent * train.sent:
+        return Level.DEGRADED
+    within = train.rtt.within_limit
+    if bounds.beyond_percent is not None and within is not None:
+        beyond = train.received - within
+        if 100 * beyond > bounds.beyond_percent * train.received:
+            return Level.DEGRADED
+    return Level.GOOD
+
+
+def fold(
+    path: str, state: PathState, trains: Iterable[TrainRecord], bounds: Bounds
+) -> tuple[PathState, tuple[Turn, ...]]:
+    """Take trains in by their start; those at or before `last_ns` were taken in already."""
+    turns: list[Turn] = []
+    for train in sorted(trains, key=lambda one: one.start_ns):
+        if train.start_ns <= state.last_ns:
+            continue
+        level = level_of(train, bounds)
+        state = replace(state, last_ns=train.start_ns)
+        if level is not None:
+            state, turn = take(path, state, train.start_ns, level, bounds)
+            turns += turn
+    return state, tuple(turns)
+
+
+def take(
+    path: str, state: PathState, at_ns: int, level: Level, bounds: Bounds
+) -> tuple[PathState, tuple[Turn, ...]]:
+    """Take one look in: a train, or a check of an application."""
+    turns: list[Turn] = []
+    keep = max(bounds.lost[1], bounds.degraded[1])
+    state = replace(state, last_ns=at_ns, recent=(*state.recent, (at_ns, level))[-keep:])
+    if level is Level.GOOD:
+        state = replace(state, good=state.good + 1, good_ns=state.good_ns or at_ns)
+    else:
+        state = replace(state, good=0, good_ns=0)
+    if state.raised is not None and state.good >= bounds.clear_after:
+        turns.append(Turn(path, state.raised, "cleared", state.first_ns, state.good_ns))
+        return replace(state, raised=None, first_ns=0, recent=()), tuple(turns)
+    rules: tuple[tuple[Severity, Level, tuple[int, int]], ...] = (
+        ("blocking", Level.LOST, bounds.lost),
+        ("non-blocking", Level.DEGRADED, bounds.degraded),
+    )
+    for severity, least, (n, m) in rules:
+        bad = tuple(ns for ns, one in state.recent[-m:] if one >= least)
+        if len(bad) < n or state.raised in (severity, "blocking"):
+            continue
+        if state.raised is not None:
+            # Worse than it was: what was less is over where this begins.
+            turns.append(Turn(path, state.raised, "cleared", state.first_ns, bad[0]))
+        turns.append(Turn(path, severity, "raised", bad[0], bad[0], bad))
+        return replace(state, raised=severity, first_ns=bad[0]), tuple(turns)
+    return state, ()
