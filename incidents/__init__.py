@@ -1,5 +1,5 @@
 """Answers: outages, tickets, notices, escalation and runbooks.
 
 May import `agent`, `collectors`, `device_configs`, `timeseries` and `inventory`; called by
-`analysis` and `pasprobe.py`. Still empty: the work is planned as the issue "Incident desk".
+`analysis` and `pasprobe.py`.
 """
