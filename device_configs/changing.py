@@ -165,7 +165,9 @@ def restore(
         run = Restore(order, lambda: room.session(device), record, accept)
         with _until_the_end(run):
             ended = run.run(session, preimage, undo=wish.undo, resumed=left is not None)
-            return ended, record.file
+        if ended.state == "target":
+            _keep_result(room, device, wish, tell)
+        return ended, record.file
 
 
 def _left_over(device: Device, left: Unfinished) -> DeviceConfigError:
