@@ -42,6 +42,7 @@ NAMES: Final = (
     "verdicts",
     "evaluation",
     "report_pages",
+    "device_configs",
 )
 """All benchmarks, in the order in which they run."""
 

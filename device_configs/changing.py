@@ -15,7 +15,7 @@ from device_configs.backup import folder_of, history_of, hosts_of, meta_of, requ
 from device_configs.errors import DeviceConfigError
 from device_configs.history import Meta
 from device_configs.moments import moment
-from device_configs.plan import plan
+from device_configs.plan import boots, plan
 from device_configs.protocol import Protocol, Unfinished
 from device_configs.render import render
 from device_configs.restore import Order, Outcome, Restore
@@ -151,7 +151,7 @@ def restore(
         else:
             made = plan(session.running(), target.text, session.platform.name)
         if left is None:
-            preimage = _kept_preimage(room, device, session, wish)
+            preimage = _kept(room, device, session, wish)
             if not made and _saved(session, preimage):
                 return None, record.file
             record.begin(
@@ -164,7 +164,10 @@ def restore(
         order = Order(device.id, target.text, wish.timer_minutes)
         run = Restore(order, lambda: room.session(device), record, accept)
         with _until_the_end(run):
-            return run.run(session, preimage, undo=wish.undo), record.file
+            ended = run.run(session, preimage, undo=wish.undo, resumed=left is not None)
+        if ended.state == "target":
+            _keep_result(room, device, wish, tell)
+        return ended, record.file
 
 
 def _left_over(device: Device, left: Unfinished) -> DeviceConfigError:
@@ -177,17 +180,28 @@ def _left_over(device: Device, left: Unfinished) -> DeviceConfigError:
 
 def _saved(session: Session, running: str) -> bool:
     startup = session.startup()
-    return bool(startup) and not plan(startup, running, session.platform.name)
+    return bool(startup) and boots(startup, running, session.platform.name)
 
 
-def _kept_preimage(room: Room, device: Device, session: Session, wish: Wish) -> str:
-    """Put what the device has into the repository; it is whole, or nothing is begun."""
+def _kept(room: Room, device: Device, session: Session, wish: Wish) -> str:
+    """Put what the device has into the repository. `DeviceConfigError` where it is not whole."""
     fetched = fetched_from(session)
     require_fetched(device, fetched, None, smaller=True)
     trigger = f"restore {wish.ticket}" if wish.ticket else "restore"
     history = history_of(room.loaded.configuration, room.loaded.path, room.environ)
     history.put(device.id, fetched.parts, meta_of(fetched, trigger), session.platform.stable)
     return fetched.parts["running"]
+
+
+def _keep_result(
+    room: Room, device: Device, wish: Wish, tell: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """What the device has now is its latest backup; a restore that went well stays one without."""
+    try:
+        with room.session(device) as session:
+            _kept(room, device, session, wish)
+    except DeviceConfigError as error:
+        tell({"event": "not backed up", "reason": str(error)})
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from device_configs.diff import SectionDiff, differences
 from device_configs.errors import DeviceConfigError
 from device_configs.plan import plan
+from device_configs.sections import revealed
 from inventory.errors import SecretError
 from inventory.operations import Device
 
@@ -49,8 +50,18 @@ def drift(
 ) -> Drift:
     """Compare one device; what cannot be had is said in `error`, so that the fleet goes on."""
     try:
-        target, now = wanted(device), running(device)
+        target = wanted(device)
+        # A secret that the device hides cannot be told from the template's.
+        now = revealed(running(device), target)
         commands = len(plan(now, target, device.platform).commands)
     except (DeviceConfigError, SecretError) as error:
         return Drift(device.id, error=str(error))
-    return Drift(device.id, differences(now, target) if commands else (), commands)
+    found = differences(now, target) if commands else ()
+    return Drift(device.id, tuple(d for d in found if not _by_itself(d, device)), commands)
+
+
+def _by_itself(found: SectionDiff, device: Device) -> bool:
+    """Whether the device only shows what it was never told: nothing would be done about it."""
+    if found.added or len(found.section) != 1 or found.section[0] not in " ".join(found.removed):
+        return False
+    return not plan("\n".join(found.removed), "", device.platform).commands

@@ -225,7 +225,9 @@ def _narrowed(
     def changes(slot: str) -> bool:
         old, new = now.slots.get(slot), then.slots.get(slot)
         named = closure(now.lists.get(old or "", ()), old_names)
-        return old != new or old not in same or bool(named & changed)
+        # A name without a list in either has nothing that could change.
+        kept = old in same or (old not in now.lists and old not in then.lists)
+        return old != new or not kept or bool(named & changed)
 
     moving = [slot for slot in slots if changes(slot)]
     if len(moving) < 2:

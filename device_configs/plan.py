@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from device_configs import plan_asa, plan_ios
 from device_configs.errors import DeviceConfigError
-from device_configs.sections import family, masked, parse
+from device_configs.sections import family, masked, parse, revealed
 from device_configs.steps import Group, Plan
 
-__all__ = ["Group", "Plan", "equal", "plan"]
+__all__ = ["Group", "Plan", "boots", "equal", "plan"]
 
 
 def plan(running: str, target: str, platform: str) -> Plan:
@@ -41,3 +41,11 @@ def plan(running: str, target: str, platform: str) -> Plan:
 def equal(running: str, target: str, platform: str) -> bool:
     """Whether nothing is left to do."""
     return not plan(running, target, platform)
+
+
+def boots(startup: str, text: str, platform: str) -> bool:
+    """Whether a startup configuration is this one, as far as the device shows it.
+
+    An ASA masks keys in `show startup-config` and shows them nowhere else: those are not compared.
+    """
+    return equal(revealed(startup, text), text, platform)

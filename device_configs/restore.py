@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
 
 from device_configs.errors import CommandRefused, DeviceConfigError, SessionLost
 from device_configs.masking import masked
-from device_configs.plan import equal, plan
+from device_configs.plan import boots, plan
 from device_configs.platforms import Platform
 from device_configs.protocol import Protocol as Record
+from device_configs.sections import revealed
 from device_configs.session import Answer
 from device_configs.steps import Plan
 
+Found = TypeVar("Found")
 State = Literal["target", "pre-image", "between"]
 TRIES = 3
 """Plans towards one end; a device that does not get there in three does not get there."""
@@ -95,7 +97,10 @@ class Restore:
         self._record = record
         self._accept = accept
         self._session: Session | None = None
+        self._preimage = ""
         self._timer = ""
+        self._inherited = False
+        """Whether a timer of a killed process may run."""
         self._commands = 0
         self._stopped = ""
 
@@ -103,48 +108,79 @@ class Restore:
         """Ask for the pre-image; takes effect before the next group (from a signal handler)."""
         self._stopped = reason
 
-    def run(self, session: Session, preimage: str, *, undo: bool = False) -> Outcome:
+    def run(
+        self, session: Session, preimage: str, *, undo: bool = False, resumed: bool = False
+    ) -> Outcome:
         """Carry out the order on a device whose protocol has begun.
 
-        `preimage`: what the device had; `undo`: go back to it at once. `DeviceConfigError` where
-        nothing was typed, because the timer cannot be armed.
+        `preimage`: what the device had; `undo`: go back to it at once; `resumed`: another process
+        was killed at it. `DeviceConfigError` where nothing was typed, because the timer cannot be
+        armed.
         """
         self._session = session
-        first = plan(session.running(), self._order.target, session.platform.name)
-        if undo:
-            if self._order.timer_minutes is not None and session.platform.syntax != "pix6":
-                # The killed process may have armed it.
-                self._timer = f"reload in {self._order.timer_minutes}"
-            return self._ended(self._undo(preimage, "asked for"), first)
+        self._preimage = preimage
+        # The killed process may have armed it.
+        self._inherited = (undo or resumed) and _has_timer(session.platform)
+        gaps: tuple[str, ...] = ()
         try:
-            self._arm(session, preimage)
+            gaps = self._asked(self._planned).gaps
+            if undo:
+                return self._ended(self._undo("asked for"), gaps)
+            self._arm(resumed=resumed)
+        except SessionLost as lost:
+            return self._ended(self._unknown(str(lost)), gaps)
         except DeviceConfigError as error:
-            self._record.end("pre-image", reason=str(error), commands=0)
+            if not resumed:
+                self._record.end("pre-image", reason=str(error), commands=0)
             raise
         try:
-            self._towards(self._order.target)
-            self._check_acceptance()
-        except _Stop as stop:
-            return self._ended(self._undo(preimage, str(stop)), first)
+            return self._ended(self._reach(self._order.target, self._finish), gaps)
         except SessionLost as lost:
-            return self._ended(self._unknown(str(lost)), first)
-        return self._ended(self._finish(), first)
+            return self._ended(self._unknown(str(lost)), gaps)
+        except (_Stop, DeviceConfigError) as stop:
+            return self._ended(self._undo(str(stop)), gaps)
+
+    def _planned(self, session: Session) -> Plan:
+        return plan(session.running(), self._order.target, session.platform.name)
+
+    def _reach(self, end: str, then: Callable[[], Outcome]) -> Outcome:
+        """Get to an end and do there what comes last.
+
+        Where the session goes meanwhile, all over again: the device may have restarted, and then
+        has what it had before.
+        """
+        for left in reversed(range(TRIES)):
+            self._towards(end)
+            try:
+                return then()
+            except SessionLost as lost:
+                self._lost(lost)
+                if not left:
+                    raise
+        raise AssertionError("unreachable: the last try returns or raises")
 
     def _towards(self, end: str) -> None:
-        """Plan, carry out, read back, until nothing is left to do."""
+        """Plan, carry out, read back, until nothing is left to do.
+
+        A secret that the device hides is typed once; read back, it counts as what was typed.
+        """
+        typed = ""
         for _ in range(TRIES):
             session = self._open()
             try:
-                left = plan(session.running(), end, session.platform.name)
+                left = plan(revealed(session.running(), typed), end, session.platform.name)
                 if not left:
                     self._record.note("equal")
                     return
                 self._carry_out(session, left)
+                typed = end
             except SessionLost as lost:
-                self._record.note("lost", reason=str(lost))
-                self._drop()
-        session = self._open()
-        left = plan(session.running(), end, session.platform.name)
+                # It may have restarted, and then has another secret behind the same mask.
+                typed = ""
+                self._lost(lost)
+        left = self._asked(
+            lambda session: plan(revealed(session.running(), typed), end, session.platform.name)
+        )
         if left:
             raise _Stop(
                 f"after {TRIES} plans {len(left.commands)} commands are still to be done, "
@@ -175,19 +211,32 @@ class Restore:
             self._record.note("not accepted", failed=failed)
             raise _Stop(f"not accepted: {'; '.join(failed)}")
 
-    def _undo(self, preimage: str, reason: str) -> Outcome:
+    def _undo(self, reason: str) -> Outcome:
         """Back to the pre-image by a plan of its own."""
         self._record.note("undo", reason=reason)
         self._stopped = ""
         try:
-            self._towards(preimage)
-            self._disarm()
+            return self._reach(self._preimage, lambda: self._taken_back(reason))
         except (_Stop, DeviceConfigError) as error:
             return self._unknown(f"{reason}; the way back failed too: {error}")
+
+    def _taken_back(self, reason: str) -> Outcome:
+        """Disarm; what a killed process has saved already is saved over."""
+        self._disarm()
+        session = self._open()
+        startup = session.startup()
+        if not _boots(session, startup, self._preimage) and _boots(
+            session, startup, self._order.target
+        ):
+            answer = session.save()
+            self._record.note("saved", answer=answer.error or "")
+            if answer.error is not None:
+                reason += f"; a restart brings the target back: not saved ({answer.error})"
         return Outcome("pre-image", reason, self._commands, saved=False)
 
     def _finish(self) -> Outcome:
-        """Disarm, save, compare what will be there after a restart."""
+        """Accept, disarm, save, compare what will be there after a restart."""
+        self._check_acceptance()
         try:
             self._disarm()
             session = self._open()
@@ -195,10 +244,11 @@ class Restore:
             if answer.error is not None:
                 return Outcome("target", f"not saved: {answer.error}", self._commands, saved=False)
             startup = session.startup()
-            name = session.platform.name
-            if startup and not equal(startup, self._order.target, name):
+            if startup and not _boots(session, startup, session.running()):
                 reason = "the startup configuration is not the target after `write memory`"
                 return Outcome("target", reason, self._commands, saved=False)
+        except SessionLost:
+            raise
         except DeviceConfigError as error:
             return Outcome("target", f"not saved: {error}", self._commands, saved=False)
         return Outcome("target", "", self._commands, saved=True)
@@ -211,8 +261,8 @@ class Restore:
             )
         return Outcome("between", reason, self._commands, saved=False)
 
-    def _ended(self, outcome: Outcome, first: Plan) -> Outcome:
-        whole = Outcome(outcome.state, outcome.reason, outcome.commands, outcome.saved, first.gaps)
+    def _ended(self, outcome: Outcome, gaps: tuple[str, ...]) -> Outcome:
+        whole = replace(outcome, gaps=gaps)
         self._record.end(
             whole.state, reason=whole.reason, commands=whole.commands, saved=whole.saved,
             gaps=list(whole.gaps),
@@ -229,7 +279,8 @@ class Restore:
         until = time.monotonic() + self._order.reconnect_s
         while True:
             try:
-                self._session = self._connect()
+                session = self._connect()
+                self._rearm(session)
             except DeviceConfigError as error:
                 if time.monotonic() >= until:
                     raise SessionLost(
@@ -240,10 +291,23 @@ class Restore:
                 time.sleep(self._order.pause_s)
             else:
                 self._record.note("connected")
-                if self._timer:
-                    # A restart has taken the timer away; nothing was saved since it was armed.
-                    self._session.dialogue(self._timer, (_SAVE, _CONFIRM))
-                return self._session
+                self._session = session
+                return session
+
+    def _asked(self, what: Callable[[Session], Found]) -> Found:
+        """An answer of the device, asked for again where the session goes."""
+        for left in reversed(range(TRIES)):
+            try:
+                return what(self._open())
+            except SessionLost as lost:
+                self._lost(lost)
+                if not left:
+                    raise
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _lost(self, lost: SessionLost) -> None:
+        self._record.note("lost", reason=str(lost))
+        self._drop()
 
     def _drop(self) -> None:
         if self._session is not None:
@@ -252,38 +316,68 @@ class Restore:
 
     # -- the dead man's timer ---------------------------------------------------------------------
 
-    def _arm(self, session: Session, preimage: str) -> None:
+    def _arm(self, *, resumed: bool) -> None:
         """A restart that only we can call off, where the platform has one."""
         minutes = self._order.timer_minutes
-        if minutes is None or session.platform.syntax == "pix6" or not session.platform.startup:
+        platform = self._open().platform
+        if minutes is None or not _has_timer(platform):
             self._record.note("no timer")
             return
-        startup = session.startup()
-        if not startup or not equal(startup, preimage, session.platform.name):
+
+        def starts(text: str) -> bool:
+            return self._asked(lambda session: _boots(session, session.startup(), text))
+
+        if not starts(self._preimage):
+            if resumed and starts(self._order.target):
+                # The killed process had come as far as `write memory`.
+                self._record.note("no timer")
+                return
             raise DeviceConfigError(
                 self._order.device,
                 "its startup configuration is not the running one, so a restart would not bring "
                 "today's configuration back",
                 "save it first (`write memory`), or restore with --timer 0 and no safety net",
             )
+        # Before it is typed: it may arrive although the session goes.
+        self._timer = f"reload in {minutes}"
         try:
-            session.dialogue(f"reload in {minutes}", (_SAVE, _CONFIRM))
+            self._asked(lambda session: session.dialogue(self._timer, (_SAVE, _CONFIRM)))
         except CommandRefused as refused:
+            self._timer = ""
             raise DeviceConfigError(
                 self._order.device,
                 f"the timer cannot be armed ({refused.answer})",
                 "let the user reload, or restore with --timer 0 and no safety net",
             ) from None
-        self._timer = f"reload in {minutes}"
         self._record.note("armed", command=self._timer)
+
+    def _rearm(self, session: Session) -> None:
+        """A restart has taken the timer away; nothing was saved since it was armed."""
+        if not self._timer:
+            return
+        try:
+            session.dialogue(self._timer, (_SAVE, _CONFIRM))
+        except CommandRefused as refused:
+            self._record.note("not armed again", answer=refused.answer)
+        except DeviceConfigError:
+            session.close()
+            raise
 
     def _disarm(self) -> None:
         """Call the restart off; on a device that has restarted meanwhile there is none."""
-        if not self._timer:
+        if not self._timer and not self._inherited:
             return
         try:
             self._open().dialogue("reload cancel", (_CONFIRM,))
         except CommandRefused as refused:
             self._record.note("no timer to call off", answer=refused.answer)
-        self._timer = ""
+        self._timer, self._inherited = "", False
         self._record.note("disarmed")
+
+
+def _has_timer(platform: Platform) -> bool:
+    return platform.syntax != "pix6" and bool(platform.startup)
+
+
+def _boots(session: Session, startup: str, text: str) -> bool:
+    return bool(startup) and boots(startup, text, session.platform.name)

@@ -153,3 +153,29 @@ def masked(lines: Iterable[Line]) -> tuple[str, ...]:
         for _, line in walk(lines)
         if _MASK.search(line.text) and _MASKABLE.search(line.text)
     )
+
+
+def revealed(text: str, known: str) -> str:
+    """The text with each secret that the device hides taken from `known`, where it has the same
+    command in the same section; what a device will not show cannot be compared.
+    """
+    if not _MASK.search(text):
+        return text
+    secrets: dict[tuple[Path, str], str] = {}
+    for above, line in walk(parse(known)):
+        for word in line.text.split():
+            # Whichever word it is that the device hides.
+            secrets[above, line.text.replace(word, "*", 1)] = line.text
+    rows, above_now = [], list[tuple[int, str]]()
+    for row in text.replace("\r", "").split("\n"):
+        bare = row.strip()
+        indent = len(row) - len(row.lstrip(" "))
+        while above_now and above_now[-1][0] >= indent:
+            above_now.pop()
+        path = tuple(header for _, header in above_now)
+        above_now.append((indent, bare))
+        if _MASK.search(bare) and _MASKABLE.search(bare):
+            found = secrets.get((path, _MASK.sub("*", _squeezed(bare), count=1)))
+            row = row if found is None else " " * indent + found
+        rows.append(row)
+    return "\n".join(rows)

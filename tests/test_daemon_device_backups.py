@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.daemon import device_backups
-from agent.daemon.device_backups import DeviceBackups, command_for
+from agent.daemon.device_backups import DeviceBackups, command_for, ending_for
 
 
 def _run_once(command: list[str] | None, until: float = 5.0) -> None:
@@ -99,3 +99,44 @@ def test_a_changed_device_is_backed_up_at_once_and_by_name(tmp_path: Path) -> No
 
     asyncio.run(asyncio.wait_for(live(), 60))
     assert mark.read_text().splitlines() == ["--due --trigger schedule", "pix --trigger snmp"]
+
+
+def test_blocks_whose_time_is_over_end_before_the_backup_and_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    mark = tmp_path / "order"
+    rows = [
+        {"device": "pix", "address": "192.0.2.7", "state": "allowed"},
+        {"device": "asa", "address": "192.0.2.8", "state": "asa: unreachable"},
+    ]
+    ending = f"open({str(mark)!r}, 'a').write('end '); print({json.dumps(rows)!r})"
+    backup = f"open({str(mark)!r}, 'a').write('backup '); print([])"
+
+    async def live() -> None:
+        backups = DeviceBackups()
+        backups.want([sys.executable, "-c", backup], [sys.executable, "-c", ending])
+        task = asyncio.create_task(backups.run())
+        while not (mark.exists() and "backup" in mark.read_text()):
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(asyncio.wait_for(live(), 60))
+    assert mark.read_text() == "end backup "
+    said = [str(record.__dict__) for record in caplog.records]
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
+    assert "192.0.2.7" in said[0]
+    assert "unreachable" in said[1]
+
+
+def test_the_command_that_ends_blocks_is_one_that_there_is(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ending_for(tmp_path / "none.toml"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(device_backups.__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert "there is no such file or folder" in done.stderr

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
-from agent.daemon.device_backups import DeviceBackups, command_for
+from agent.daemon.device_backups import DeviceBackups, command_for, ending_for
 from agent.daemon.device_service import DeviceService
 from agent.daemon.dispatcher import Dispatcher
 from agent.daemon.engine_supervisor import EngineSupervisor
@@ -106,7 +106,7 @@ class Daemon:
         )  # fmt: skip
         self._devices.want(wanted.polling)
         self._backups = DeviceBackups()
-        self._backups.want(command_for(wanted.place) if wanted.backups else None)
+        self._want_backups(wanted)
         self._reload = ReloadState(configuration=str(wanted.place))
         self._house = Housekeeping(
             agent=wanted.agent,
@@ -222,7 +222,7 @@ class Daemon:
             self._reflector.want(wanted.reflector)
             self._forwarding.want(wanted.storage)
             self._devices.want(wanted.polling)
-            self._backups.want(command_for(wanted.place) if wanted.backups else None)
+            self._want_backups(wanted)
             self._wanted = wanted
             self._health.keep_only(wanted.assignments)
             event(
@@ -233,6 +233,12 @@ class Daemon:
         self._reload.note(problems)
         self._house.write_soon()
         notify("READY=1", f"STATUS=measuring {len(self._wanted.assignments)} paths")
+
+    def _want_backups(self, wanted: Wanted) -> None:
+        if wanted.backups:
+            self._backups.want(command_for(wanted.place), ending_for(wanted.place))
+        else:
+            self._backups.want(None)
 
     def _backup_due(self, device: str) -> None:
         event(log, logging.INFO, "backup-due", device=device)

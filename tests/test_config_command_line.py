@@ -1,0 +1,202 @@
+"""`pasprobe config ...` as it is typed, against the emulator: exit codes, --json, wrong input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ASA = """\
+hostname fw-1
+enable password enable-pw
+interface GigabitEthernet0/0
+ nameif outside
+ security-level 0
+ ip address 198.51.100.1 255.255.255.0
+interface GigabitEthernet0/1
+ nameif inside
+ security-level 100
+ ip address 10.0.0.1 255.255.255.0
+access-list OUT extended permit tcp any host 10.0.0.5 eq https
+access-list OUT extended deny ip any any
+access-group OUT in interface outside
+route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
+aaa authentication ssh console LOCAL
+ssh 10.0.0.0 255.255.255.0 inside
+ssh version 2
+tunnel-group 203.0.113.9 type ipsec-l2l
+tunnel-group 203.0.113.9 ipsec-attributes
+ pre-shared-key the-tunnel-key
+username admin password admin-pw privilege 15
+"""
+EXTRA = "access-list OUT extended permit tcp any host 10.0.0.6 eq https\n"
+
+
+class Desk:
+    """A folder with a configuration file, and somebody who types there."""
+
+    def __init__(self, folder: Path, device: Any) -> None:
+        self.folder, self.device = folder, device
+
+    def config(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "pasprobe", "config", *words,
+             "--config", str(self.folder / "pasprobe.toml")],
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "PW": "admin-pw", "EN": "enable-pw", **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+
+    def json(self, code: int, *words: str) -> Any:
+        done = self.config(*words, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "the-tunnel-key" not in done.stdout
+        return json.loads(done.stdout)
+
+    def refused(self, *words: str, says: str, **environ: str) -> None:
+        """Exit 2, one message, no traceback, and an untouched device."""
+        before = self.device.checksum()
+        done = self.config(*words, **environ)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert says in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+        assert self.device.checksum() == before
+
+
+@pytest.fixture
+def desk(devices: Any, tmp_path: Path) -> Iterator[Desk]:
+    with _desk(devices, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def _desk(devices: Any, folder: Path) -> Iterator[Desk]:
+    text = devices.Device("asa", ASA).running()
+    device = devices.Device("asa", text, management=devices.Management("10.0.0.9", "inside"))
+    (folder / "templates").mkdir()
+    (folder / "templates" / "fw.j2").write_text(text)
+    with device.serve() as box:
+        (folder / "pasprobe.toml").write_text(
+            '[device_configs]\nfolder = "kept"\n'
+            f'[[device]]\nid = "fw-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
+            'role = "firewall"\nplatform = "cisco_asa"\ntemplate = "fw.j2"\n'
+            'access_interface = "inside"\n'
+            'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
+        )
+        desk = Desk(folder, device)
+        assert desk.config("trust", "fw-1", "--yes").returncode == 0
+        yield desk
+
+
+def test_drift_says_which_devices_differ_and_which_cannot_be_compared(desk: Desk) -> None:
+    unknown = desk.json(1, "drift")
+    assert [(one["device"], one["state"]) for one in unknown] == [("fw-1", "unknown")]
+    same = desk.json(0, "drift", "--live")
+    assert [(one["state"], one["commands"]) for one in same] == [("as the template", 0)]
+    desk.device.type("route outside 10.9.0.0 255.255.0.0 198.51.100.2")
+    shown = desk.config("drift", "fw-1", "--live")
+    assert shown.returncode == 1
+    assert "- route outside 10.9.0.0" in shown.stdout
+    # What the device shows by itself is not what somebody changed.
+    assert "pager" not in shown.stdout
+    desk.refused("drift", "fw-2", says="no such [[device]]")
+
+
+def test_plan_and_restore_print_the_same_plan_and_only_restore_carries_it_out(desk: Desk) -> None:
+    target = desk.folder / "target.cfg"
+    deny = "access-list OUT extended deny"
+    target.write_text(desk.device.running().replace(deny, EXTRA + deny))
+    before = desk.device.checksum()
+    planned = desk.json(1, "plan", "fw-1", "--to", str(target))
+    assert desk.json(1, "restore", "fw-1", "--to", str(target), "--dry-run") == planned
+    commands = [command for group in planned["groups"] for command in group["commands"]]
+    assert commands == [
+        "access-list OUT line 2 extended permit tcp any host 10.0.0.6 eq https"
+    ] or any("10.0.0.6" in command for command in commands)
+    # Nobody is there who could say yes.
+    assert desk.config("restore", "fw-1", "--to", str(target)).returncode == 1
+    assert desk.device.checksum() == before
+    done = desk.json(0, "restore", "fw-1", "--to", str(target), "--yes", "--ticket", "INC-7")
+    assert (done["state"], done["saved"], done["reason"]) == ("target", True, "")
+    assert '"INC-7"' in Path(done["protocol"]).read_text()
+    assert desk.device.same_as(target.read_text())
+    assert desk.json(0, "plan", "fw-1", "--to", str(target))["groups"] == []
+    # What it has now is the latest backup.
+    assert desk.json(0, "plan", "fw-1")["groups"] == []
+
+
+def test_a_restore_that_is_refused_on_the_way_ends_with_one(desk: Desk, devices: Any) -> None:
+    target = desk.folder / "target.cfg"
+    target.write_text(desk.device.running() + EXTRA)
+    before = desk.device.running()
+    desk.device.faults.append(devices.Fault("refuse", at=1))
+    done = desk.json(1, "restore", "fw-1", "--to", str(target), "--yes")
+    assert (done["state"], done["saved"]) == ("pre-image", False)
+    assert desk.device.same_as(before)
+
+
+def test_what_cannot_be_restored_is_said_before_anything_is_typed(desk: Desk) -> None:
+    (desk.folder / "masked.cfg").write_text(ASA.replace("the-tunnel-key", "*****").replace(
+        "203.0.113.9", "203.0.113.8"))  # fmt: skip
+    (desk.folder / "other.cfg").write_text(ASA.replace("hostname fw-1", "hostname fw-2"))
+    (desk.folder / "closed.cfg").write_text(ASA.replace("ssh 10.0.0.0", "telnet 10.0.0.0"))
+    for command in (("plan", "fw-1"), ("restore", "fw-1", "--yes")):
+        for file, says in (
+            ("masked.cfg", "masked"),
+            ("other.cfg", "another device"),
+            ("closed.cfg", "locked out"),
+            ("none.cfg", "say template, backup, backup@TIME or a file"),
+        ):
+            desk.refused(*command, "--to", str(desk.folder / file), says=says)
+        desk.refused(*command, "--to", "backup", says="fw-1")
+        desk.refused(*command, "--to", "template", says="fw-1", EN="wrong")
+    desk.refused("restore", "fw-1", "--resume", "--yes", says="no restore of it is unfinished")
+    desk.refused("restore", "fw-1", "--timer", "500", says="Invalid value")
+
+
+def test_an_address_is_blocked_listed_and_let_in_again(desk: Desk, devices: Any) -> None:
+    flow = devices.Flow("outside", "inside", "tcp", "192.0.2.7", "10.0.0.5", dport=443)
+    before = desk.device.running()
+    assert desk.json(0, "blocks") == []
+    assert desk.json(0, "block", "fw-1", "192.0.2.7")["commands"] == 2
+    assert not desk.device.permits(flow)
+    assert desk.json(0, "block", "fw-1", "192.0.2.7")["commands"] == 0
+    listed = desk.json(0, "blocks")
+    assert [(one["device"], one["address"], one["expired"]) for one in listed] == [
+        ("fw-1", "192.0.2.7", False)
+    ]
+    # Its end has not come, for it has none.
+    assert desk.json(0, "allow", "--expired") == []
+    assert desk.json(0, "allow", "fw-1", "192.0.2.7")[0]["state"] == "allowed"
+    assert desk.device.running() == before
+    assert desk.config("allow", "fw-1", "192.0.2.7").stdout == "nothing is blocked there\n"
+    desk.refused("block", "fw-1", "192.0.2.999", says="192.0.2.999")
+    desk.refused("block", "fw-1", "192.0.2.7", "--until", "tomorrow", says="tomorrow")
+    desk.refused("block", "fw-9", "192.0.2.7", says="no such [[device]]")
+    desk.refused("allow", says="name both, or --expired")
+    desk.refused("allow", "fw-9", "192.0.2.7", says="no such [[device]]")
+
+
+def test_a_block_whose_time_is_over_ends_and_one_lost_device_holds_up_no_other(desk: Desk) -> None:
+    before = desk.device.running()
+    past = "2011-03-06T06:00Z"
+    assert desk.json(0, "block", "fw-1", "192.0.2.7", "--until", past)["state"] == "target"
+    assert desk.json(1, "blocks")[0]["expired"]
+    kept = desk.folder / "kept" / "blocks.json"
+    rows = json.loads(kept.read_text())
+    kept.write_text(json.dumps([{**rows[0], "device": "gone"}, *rows]))
+    said = desk.json(1, "allow", "--expired")
+    assert [one["device"] for one in said] == ["gone", "fw-1"]
+    assert said[1]["state"] == "allowed"
+    assert "no such [[device]]" in said[0]["state"]
+    assert desk.device.running() == before
