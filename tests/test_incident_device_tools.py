@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from device_configs.backup import hosts_of
 from device_configs.changing import Room
@@ -20,6 +21,7 @@ from incidents.runbook import Seen, Situation, Tools, runbook_of
 from incidents.runbook_state import Guide
 from incidents.tickets import Actor, NewTicket
 from inventory.load import load
+from pasprobe import app
 
 ASA = """\
 hostname fw-1
@@ -42,6 +44,8 @@ username admin password admin-pw privilege 15
 """
 ENVIRON = {"PW": "admin-pw", "EN": "enable-pw"}
 CONFIG = """
+[incident]
+data_dir = "{folder}"
 [device_configs]
 folder = "{folder}/kept"
 [[pas]]
@@ -195,3 +199,15 @@ def test_the_peers_of_a_firewall_are_asked_by_snmp(
 def test_a_firewall_that_does_not_answer_by_snmp_has_no_tunnel_to_show(bench: Bench) -> None:
     seen = tools(bench.room.loaded, ENVIRON)["tunnel"](bench.situation("pix-central"))
     assert not seen.good
+
+
+def test_the_command_line_hands_these_tools_to_the_runbook(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    words = ["incident", "runbook", "1", "--book", "return-to-service", "--act", "--check"]
+    done = CliRunner().invoke(app, [*words, "--done", "--config", str(bench.room.loaded.path)])
+    assert done.exit_code == 0, done.output
+    assert "good: fw-1: 10.0.0.5 is blocked" in done.output
+    assert not bench.device.permits(bench.flow)
