@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
+    from incidents.alerts import DeviceSign
     from incidents.changes import Imported
     from incidents.clocks_of import Limits
     from incidents.criticality import Rules
+    from incidents.runbook import Tools
     from incidents.tickets import Ticket
+    from inventory.load import Loaded
     from inventory.models import Configuration, Influxdb
     from timeseries.influx_check import Step
     from timeseries.reader import Reader
@@ -105,6 +108,24 @@ def _read_tickets(
     return read_for_desk(name, content, configuration, rules)
 
 
+def _device_signs(_: Configuration, reader: Reader, after_ns: int) -> list[DeviceSign]:
+    from incidents.device_records import signs
+
+    return signs(reader, after_ns)
+
+
+def _device_state(reader: Reader, device: str) -> dict[str, object] | None:
+    from incidents.device_records import last_state
+
+    return last_state(reader, device)
+
+
+def _device_tools(loaded: Loaded) -> Tools:
+    from incidents.device_tools import tools
+
+    return tools(loaded, os.environ)
+
+
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue, _order_devices)
@@ -113,9 +134,10 @@ collectors.commands.register(app)
 _desk = incidents.commands.register(
     app, incidents.commands.Links(_limits, _check_ticket, _read_tickets)
 )
-incidents.watch_commands.register(_desk, incidents.watch_commands.WatchLinks())
-# What a restore, a block and a tunnel by SNMP do comes from device_configs and collectors.
-incidents.runbook_commands.register(_desk, lambda _: {})
+incidents.watch_commands.register(
+    _desk, incidents.watch_commands.WatchLinks(_device_signs, _device_state)
+)
+incidents.runbook_commands.register(_desk, _device_tools)
 analysis.commands.register(app, _open_influx)
 device_configs.commands.register(app)
 

@@ -19,12 +19,12 @@ from incidents.ticket_options import (
 if TYPE_CHECKING:
     from incidents.runbook import Runbook, Seen, Tools
     from incidents.runbook_state import Guide, Run
-    from inventory.models import Configuration
+    from inventory.load import Loaded
 
 _KEYS = "[a]ction, [c]heck, [d]one, [s]kip with a reason, [l]eave"
 
 
-def register(incident: typer.Typer, more: Callable[[Configuration], Tools]) -> None:
+def register(incident: typer.Typer, more: Callable[[Loaded], Tools]) -> None:
     """Add `runbook`. `more`: what other rooms do and look at, by the names in the runbooks."""
 
     @incident.command()
@@ -71,7 +71,7 @@ def register(incident: typer.Typer, more: Callable[[Configuration], Tools]) -> N
                 {
                     **tools(configuration),
                     "tunnel": tunnel_by_train(configuration),
-                    **more(configuration),
+                    **more(there.loaded),
                 },
                 shop_hours=configuration.shop_hours,
                 zones={pas.id: pas.timezone for pas in configuration.pas},

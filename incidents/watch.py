@@ -36,6 +36,9 @@ from timeseries.records import PlanRecord, TrainRecord
 
 _HOUR_NS = 3_600_000_000_000
 
+LATE_EVENTS_NS = _HOUR_NS
+"""So late an agent's event of a device may reach the store after a newer one of another agent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -88,7 +91,7 @@ class Watch:
         plans = self._plans()
         agents = {identity: plan for identity, plan in plans.items() if plan.active}
         trains = self._new_trains(memory, agents)
-        signs = self._events(memory.events_ns or memory.began_ns)
+        signs = self._events(max(memory.began_ns, memory.events_ns - LATE_EVENTS_NS))
         found = Look()
         with self._desk.transaction("watching") as connection:
             self._take_trains(memory, agents, trains, found)
@@ -303,6 +306,10 @@ class Watch:
 
     def _take_events(self, memory: Memory, signs: Sequence[DeviceSign], found: Look) -> None:
         for sign in sorted(signs, key=lambda one: one.at_ns):
+            what = f"{sign.device}/{sign.kind}/{sign.instance}"
+            if sign.at_ns <= memory.events.get(what, 0):
+                continue
+            memory.events[what] = sign.at_ns
             new = device_alert(sign, self._topology, self._configuration)
             if sign.state == "raised":
                 found.raised.append(note(self._desk, new, f"told by the device: {sign.kind}"))

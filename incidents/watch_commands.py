@@ -31,7 +31,9 @@ class WatchLinks:
         default=lambda _configuration, _reader, _after_ns: ()
     )
     """Events of devices after an instant, from the collectors' records."""
-    device_state: Callable[[str], Mapping[str, object] | None] = field(default=lambda _: None)
+    device_state: Callable[[Reader, str], Mapping[str, object] | None] = field(
+        default=lambda _reader, _device: None
+    )
     """What is known of a device, as evidence."""
 
 
@@ -100,7 +102,7 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
                     data_dir=folder,
                     post=None if rota is None else post_of(desk, configuration, rota),
                     trace=traceroute if trace else None,
-                    device_state=links.device_state,
+                    device_state=lambda device: links.device_state(reader, device),
                     show=lambda found: _show(found, as_json),
                 ).run(every, stop, seconds)
 

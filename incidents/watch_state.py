@@ -30,6 +30,8 @@ class Memory:
     """When this desk first watched: what is older is nobody's alert."""
     events_ns: int = 0
     """Newest event of a device that was taken in."""
+    events: dict[str, int] = field(default_factory=dict)
+    """The same of each device, kind and instance: what comes late from one agent is new still."""
 
 
 def recall(connection: sqlite3.Connection) -> Memory:
@@ -44,6 +46,8 @@ def recall(connection: sqlite3.Connection) -> Memory:
             memory.paths[name] = _PATH.validate_json(value)
         elif kind == "gap":
             memory.gaps[name] = _GAP.validate_json(value)
+        elif kind == "event":
+            memory.events[name] = int(value)
         elif name == "began":
             memory.began_ns = int(value)
         elif name == "events":
@@ -61,6 +65,9 @@ def remember(connection: sqlite3.Connection, before: Memory, after: Memory) -> N
         ("gap", name, _GAP.dump_json(gap).decode())
         for name, gap in _changed(before.gaps, after.gaps).items()
     ]
+    rows += [
+        ("event", name, str(at_ns)) for name, at_ns in _changed(before.events, after.events).items()
+    ]
     if before.began_ns != after.began_ns:
         rows.append(("instant", "began", str(after.began_ns)))
     if before.events_ns != after.events_ns:
@@ -72,7 +79,10 @@ def remember(connection: sqlite3.Connection, before: Memory, after: Memory) -> N
 
 def copied(memory: Memory) -> Memory:
     """A memory that can be changed; its values are frozen."""
-    return Memory(dict(memory.paths), dict(memory.gaps), memory.began_ns, memory.events_ns)
+    return Memory(
+        dict(memory.paths), dict(memory.gaps), memory.began_ns, memory.events_ns,
+        dict(memory.events),
+    )  # fmt: skip
 
 
 def _changed(before: Mapping[str, _T], after: Mapping[str, _T]) -> dict[str, _T]:

@@ -155,6 +155,7 @@ _WRITER = textwrap.dedent(
 )
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_it_keeps_what_was_done_and_nothing_by_half(
     tmp_path: Path, soak: bool
 ) -> None:

@@ -56,6 +56,7 @@ with open_desk(Path(sys.argv[2]), clock=lambda: now) as desk:
 """
 
 
+@pytest.mark.soak
 def test_a_watch_that_is_killed_loses_no_ticket_and_repeats_none(
     tmp_path: Path, killed_at_random: Callable[..., int], incident_trains: Any, soak: bool
 ) -> None:

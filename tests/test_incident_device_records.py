@@ -1,0 +1,126 @@
+"""Records of the collectors in a store reach the watch, and the ticket that they explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidents.desk import Desk, open_desk
+from incidents.device_records import last_state, signs
+from incidents.watch import Watch
+from timeseries.reader import EmbeddedReader
+from timeseries.records import DeviceEventRecord, DeviceSampleRecord, Record
+from timeseries.spool import Spool
+from timeseries.spool_file import SPOOL_NAME
+
+SECOND = 10**9
+NOON = int(datetime(2026, 5, 4, 10, tzinfo=UTC).timestamp()) * SECOND
+
+
+def event(second: int, kind: str, state: Any = "raised", device: str = "pix", **more: Any) -> Any:
+    at_ns = NOON + second * SECOND
+    values = {"agent": "a", "instance": "", "text": f"{kind} {state}", **more}
+    return DeviceEventRecord(device=device, kind=kind, state=state, start_ns=at_ns, **values)
+
+
+class Scene:
+    def __init__(self, folder: Path, tools: Any) -> None:
+        self.tools, self.folder, self.now = tools, folder, NOON
+        self.configuration = tools.configuration(2, {"pix": [0, 1], "spare": []})
+        self.spool = Spool(folder / SPOOL_NAME)
+        self.keep(tools.plan("p0/x", NOON - 60 * SECOND), tools.plan("p1/x", NOON - 60 * SECOND))
+        self.reader = EmbeddedReader(folder, threads=1)
+        self.desk: Desk = open_desk(folder, clock=lambda: self.now)
+        self.watch = self.anew()
+
+    def anew(self) -> Watch:
+        self.watch = Watch(
+            self.desk, self.reader, self.configuration,
+            events=lambda after: signs(self.reader, after),
+        )  # fmt: skip
+        return self.watch
+
+    def keep(self, *records: Record) -> None:
+        self.spool.append(records)
+
+    def look(self, second: int, letter: str = "") -> Any:
+        if letter:
+            at_ns = NOON + (second - 1) * SECOND
+            self.keep(*(self.tools.train(f"p{n}/x", at_ns, letter) for n in (0, 1)))
+        self.now = NOON + second * SECOND
+        return self.watch.look(self.now - SECOND // 2)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, incident_trains: Any) -> Iterator[Scene]:
+    made = Scene(tmp_path, incident_trains)
+    made.look(1, "G")
+    yield made
+    made.desk.close()
+    made.spool.close()
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "tunnel-lost", "interface-down", "failover"])
+def test_what_a_device_says_joins_the_ticket_of_the_pas_behind_it(scene: Scene, kind: str) -> None:
+    scene.look(2, "L")
+    scene.keep(event(2, kind, instance="x", since_ns=NOON + SECOND))
+    scene.look(3, "L")
+    (ticket,) = scene.desk.tickets()
+    assert (ticket.device, ticket.pas) == ("pix", ("p0", "p1"))
+    (told,) = [one for one in scene.desk.alerts(ticket=ticket.id) if one.source == "device"]
+    assert (told.first_ns, told.text) == (NOON + SECOND, f"pix: {kind} raised")
+    scene.keep(event(4, kind, "cleared", instance="x"))
+    scene.look(5, "G")
+    assert scene.desk.alert(told.id).cleared_ns == NOON + 4 * SECOND
+
+
+def test_a_device_that_disturbs_nobody_opens_no_ticket(scene: Scene) -> None:
+    scene.keep(event(1, "interface-down"))
+    scene.look(2, "G")
+    assert [one.source for one in scene.desk.alerts()] == ["device"]
+    assert scene.desk.tickets() == ()
+
+
+def test_an_event_is_taken_in_once_also_by_the_next_watch(scene: Scene) -> None:
+    scene.keep(event(1, "unreachable"), event(2, "unreachable", "cleared"))
+    scene.keep(event(3, "unreachable"))
+    assert len(scene.look(4, "G").raised) == 2
+    scene.anew()
+    found = scene.look(5, "G")
+    assert (found.raised, found.cleared) == ([], [])
+    assert [one.cleared_ns is None for one in scene.desk.alerts()] == [False, True]
+
+
+def test_an_event_that_another_agent_hands_in_late_is_not_lost(scene: Scene) -> None:
+    scene.keep(event(300, "unreachable", device="spare"))
+    scene.look(301)
+    scene.keep(event(200, "tunnel-lost", agent="b", instance="203.0.113.9"))
+    (late,) = scene.look(302).raised
+    assert late.device == "pix"
+
+
+def test_a_moment_is_over_at_once(scene: Scene) -> None:
+    scene.keep(event(1, "restarted"))
+    scene.look(2, "G")
+    (alert,) = scene.desk.alerts()
+    assert alert.cleared_ns == NOON + SECOND
+
+
+def test_the_state_of_a_device_is_its_newest_figures(scene: Scene) -> None:
+    for second, value in ((1, 10), (61, 90)):
+        scene.keep(
+            DeviceSampleRecord(
+                agent="a", device="pix", figure="cpu_1min", instance="", text="", unit="percent",
+                start_ns=NOON + second * SECOND, value=value,
+            )
+        )  # fmt: skip
+    scene.keep(event(30, "unreachable"), event(40, "unreachable", "cleared"))
+    state: Any = last_state(scene.reader, "pix", NOON + 70 * SECOND)
+    assert [(one["figure"], one["value"]) for one in state["figures"]] == [("cpu_1min", 90)]
+    assert [(one["kind"], one["state"]) for one in state["events"]] == [("unreachable", "cleared")]
+    assert last_state(scene.reader, "spare", NOON + 70 * SECOND) is None
+    assert last_state(scene.reader, "pix", NOON + 7200 * SECOND) is None
