@@ -46,8 +46,8 @@ def test_what_became_of_each_device_is_logged(caplog: pytest.LogCaptureFixture) 
 def test_a_program_that_says_nothing_is_an_error_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    _run_once([sys.executable, "-c", "import sys; sys.exit('no configuration')"], 3.0)
-    _run_once(["/nowhere/at/all"], 0.5)
+    _run_once([sys.executable, "-c", "import sys; sys.exit('no configuration')"], 10.0)
+    _run_once(["/nowhere/at/all"], 3.0)
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
 

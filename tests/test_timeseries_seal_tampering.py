@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from timeseries.codec import KINDS
 from timeseries.embedded import EmbeddedStore
 from timeseries.errors import StoreError
 from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
@@ -81,7 +80,7 @@ def place(folder: Path, file: Path) -> str:
     return file.relative_to(folder / "store").as_posix()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["trains", "samples", "plans", "rollups"])
 def test_a_flipped_byte_is_found(folder: Path, kind: str) -> None:
     chance = random.Random(kind)
     file = chance.choice(sorted((folder / "store" / kind).glob("*/*.parquet")))
