@@ -301,23 +301,18 @@ def test_no_log_line_holds_a_secret_at_any_level(
     rack: Rack, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = "pw-Zq7-shared-key"
-    for name in (None, "netmiko", "paramiko", "device_configs"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    caplog.set_level(logging.DEBUG)
-    try:
-        for kind in KINDS:
-            _, entry, _ = rack.put(kind)
-            with rack.session(entry) as session:
-                session.running()
-                session.configure([f"snmp-server community {key}"])
-            wrong = entry.model_copy(update={"login": Login(**secrets(enable="WRONG"))})
-            with pytest.raises(LoginRefused) as refused:
-                rack.session(wrong)
-            assert "Zq7" not in str(refused.value)
-            assert "Zq7" not in repr(session.__dict__)
-    finally:
-        for name in (None, "netmiko", "paramiko", "device_configs"):
-            logging.getLogger(name).setLevel(logging.NOTSET if name else logging.WARNING)
+    for name in ("", "netmiko", "paramiko", "device_configs"):
+        caplog.set_level(logging.DEBUG, name)
+    for kind in KINDS:
+        _, entry, _ = rack.put(kind)
+        with rack.session(entry) as session:
+            session.running()
+            session.configure([f"snmp-server community {key}"])
+        wrong = entry.model_copy(update={"login": Login(**secrets(enable="WRONG"))})
+        with pytest.raises(LoginRefused) as refused:
+            rack.session(wrong)
+        assert "Zq7" not in str(refused.value)
+        assert "Zq7" not in repr(session.__dict__)
     assert caplog.text
     assert "Zq7" not in caplog.text
 

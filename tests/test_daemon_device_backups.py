@@ -27,6 +27,11 @@ def _run_once(command: list[str] | None, until: float = 5.0) -> None:
     asyncio.run(live())
 
 
+def _ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Without what asyncio says of itself."""
+    return [record for record in caplog.records if record.name == device_backups.__name__]
+
+
 def test_what_became_of_each_device_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     rows = [
@@ -36,9 +41,8 @@ def test_what_became_of_each_device_is_logged(caplog: pytest.LogCaptureFixture) 
     # Exit 1 as the real one: a device failed.
     program = f"import sys; print({json.dumps(rows)!r}); sys.exit(1)"
     _run_once([sys.executable, "-c", program], 3.0)
-    levels = {record.levelno for record in caplog.records}
-    assert levels == {logging.INFO, logging.WARNING}
-    said = " ".join(str(record.__dict__) for record in caplog.records)
+    assert {one.levelno for one in _ours(caplog)} == {logging.INFO, logging.WARNING}
+    said = " ".join(str(one.__dict__) for one in _ours(caplog))
     assert "unreachable" in said
     assert "look" in said
 
@@ -48,13 +52,13 @@ def test_a_program_that_says_nothing_is_an_error_in_the_log(
 ) -> None:
     _run_once([sys.executable, "-c", "import sys; sys.exit('no configuration')"], 10.0)
     _run_once(["/nowhere/at/all"], 3.0)
-    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+    assert [one.levelno for one in _ours(caplog)] == [logging.ERROR] * 2
 
 
 def test_without_a_schedule_nothing_runs(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _run_once(None, 0.2)
-    assert not [record for record in caplog.records if record.name == device_backups.__name__]
+    assert not _ours(caplog)
 
 
 def test_a_stopped_agent_leaves_no_program_behind(tmp_path: Path) -> None:
@@ -124,8 +128,8 @@ def test_blocks_whose_time_is_over_end_before_the_backup_and_are_logged(
 
     asyncio.run(asyncio.wait_for(live(), 60))
     assert mark.read_text() == "end backup "
-    said = [str(record.__dict__) for record in caplog.records]
-    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
+    said = [str(one.__dict__) for one in _ours(caplog)]
+    assert [one.levelno for one in _ours(caplog)] == [logging.INFO, logging.WARNING]
     assert "192.0.2.7" in said[0]
     assert "unreachable" in said[1]
 

@@ -109,7 +109,7 @@ def settle(post: Post, config: Path) -> None:
         escalate(post)
         time.sleep(0.05)
     courier = start_courier(config, post.desk.path.parent)
-    assert courier.wait(60) == 0
+    assert courier.wait(60) in (0, 1)  # 1: a killed one left a mail of which nothing is known
     while post.outbox.next_due_ns() is not None:
         time.sleep(0.1)
     while True:  # the last courier writes down what it was told
