@@ -26,6 +26,8 @@ import pytest
 hypothesis.settings.register_profile("pasprobe", deadline=None)
 hypothesis.settings.load_profile("pasprobe")
 
+pytest_plugins = ["archive_cases"]
+
 CLONE_NEWNET = 0x40000000
 
 

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from local_times import ODD_ZONES, ROME, WINDOWS, at
 
 from inventory import clocks
 from inventory.clocks import HOUR_NS, Interval
 from inventory.periods import parse_period
 from inventory.services import Window
 
-ROME = "Europe/Rome"
-ZONES = [
-    ROME,
-    "Asia/Tokyo",
-    "Asia/Kolkata",  # +05:30
-    "Asia/Kathmandu",  # +05:45
-    "Australia/Lord_Howe",  # half an hour of summer time
-    "Pacific/Chatham",  # +12:45
-    "America/Buenos_Aires",
-    "America/Sao_Paulo",  # summer time began at midnight: 16 October 2011 at 01:00
-    "Asia/Amman",  # back from 01:00 to midnight, 28 October 2011
-    "Pacific/Apia",  # leapt over 30 December 2011
-    "America/New_York",
-]
-ODD_ZONES = [*ZONES, "America/St_Johns"]  # until 2011 back from 00:01 to 23:01 of the day before
-WINDOWS: list[Window] = ["normal", "extended"]
-
 DAYS = st.dates(date(2011, 1, 3), date(2011, 12, 31))
 INTERVALS = st.lists(
     st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (pair[0], sum(pair))),
     max_size=8,
 )
-
-
-def at(text: str, zone: str = ROME) -> int:
-    """Nanoseconds of a local time; fold 0."""
-    return clocks.utc_ns(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
 
 
 def hours(interval: Interval) -> float:
