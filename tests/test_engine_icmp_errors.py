@@ -10,61 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from icmp_trains import measure, plan, untouched
 
 from agent.engine.loop import Engine
 from agent.engine.timing import on_grid
-from agent.samples import StampSource, Status, TrainPlan, TrainSamples
+from agent.samples import Status, TrainSamples
 
+pytestmark = pytest.mark.usefixtures("met")
 KINDS = ("icmp-raw", "icmp-dgram")
-
-
-def plan(address: str, packets: int = 10, **other: Any) -> TrainPlan:
-    values: dict[str, Any] = {
-        "path": address,
-        "method": "icmp",
-        "spacing_ns": 2_000_000,
-        "size": 64,
-        "timeout_ns": 200_000_000,
-    }
-    return TrainPlan(address=address, packets=packets, **(values | other))
-
-
-def measure(*plans: TrainPlan, engine: Engine | None = None) -> list[TrainSamples]:
-    """The samples of the trains, sent together, in the order of the plans."""
-    mine = engine or Engine()
-    start_ns = on_grid(time.monotonic_ns() + 10_000_000)
-    done = {id(samples.plan): samples for samples in mine.run([(p, start_ns) for p in plans])}
-    if engine is None:
-        mine.close()
-    return [done[id(p)] for p in plans]
 
 
 def errors(samples: TrainSamples) -> set[tuple[int, int, int, str, int]]:
     return {(e.version, e.type, e.code, e.origin, e.count) for e in samples.icmp_errors}
-
-
-def untouched(samples: TrainSamples) -> bool:
-    """All packets answered, stamped by the kernel, and nothing to say of them."""
-    return (
-        bool((samples.status == Status.RECEIVED).all())
-        and bool((samples.tx_source == StampSource.KERNEL).all())
-        and bool((samples.rx_source == StampSource.KERNEL).all())
-        and (samples.icmp_errors, samples.send_errors, samples.local_drops) == ((), {}, 0)
-        and (samples.duplicates, samples.corrupted, samples.spoofed) == (0, 0, 0)
-    )
-
-
-@pytest.fixture(autouse=True)
-def met(hosts: Any) -> None:
-    """The near host has found the far one: a fresh link takes a second to come up."""
-    waiting = {hosts.far_v4, hosts.far_v6}
-    with hosts.inside(hosts.near):
-        for _ in range(50):
-            answers = measure(*(plan(address, 1) for address in waiting))
-            waiting = {a.plan.address for a in answers if not (a.status == Status.RECEIVED).all()}
-            if not waiting:
-                return
-    raise AssertionError(f"{waiting} did not answer within 10 s")
 
 
 @pytest.fixture(params=KINDS)

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from icmp_trains import measure as measure_by
+from icmp_trains import plan, untouched
 
 from agent.engine import loop as engine_module
-from agent.engine.loop import Engine
-from agent.engine.timing import on_grid
 from agent.kernel.sockets import ProbeSocket, open_icmp
-from agent.samples import StampSource, Status, TrainPlan, TrainSamples
+from agent.samples import Status, TrainSamples
 from agent.summary import LOCAL_DROPS, SEND_ERRORS, TrainContext, summarise
 
 CONTEXT = TrainContext("agent", "pas", "ip-base", "", "", "target", None)
 
 
-def plan(address: str, packets: int = 20, **other: Any) -> TrainPlan:
-    values: dict[str, Any] = {
-        "path": address,
-        "method": "icmp",
-        "spacing_ns": 1_000_000,
-        "size": 64,
-        "timeout_ns": 300_000_000,
-    }
-    return TrainPlan(address=address, packets=packets, **(values | other))
-
-
-def measure(*plans: TrainPlan, **options: Any) -> list[TrainSamples]:
-    """The samples of the trains, sent together, in the order of the plans."""
-    engine = Engine(early=True, **options)
-    start_ns = on_grid(time.monotonic_ns() + 10_000_000)
-    done = {id(samples.plan): samples for samples in engine.run([(p, start_ns) for p in plans])}
-    engine.close()
-    return [done[id(p)] for p in plans]
-
-
-def untouched(samples: TrainSamples) -> bool:
-    """All packets answered, stamped by the kernel, and nothing to say of them."""
-    return (
-        bool((samples.status == Status.RECEIVED).all())
-        and bool((samples.tx_source == StampSource.KERNEL).all())
-        and bool((samples.rx_source == StampSource.KERNEL).all())
-        and (samples.icmp_errors, samples.send_errors, samples.local_drops) == ((), {}, 0)
-        and (samples.duplicates, samples.corrupted, samples.spoofed) == (0, 0, 0)
-    )
+measure = partial(measure_by, early=True)
+pytestmark = pytest.mark.usefixtures("met")
 
 
 def refused(samples: TrainSamples, name: str) -> bool:
@@ -61,19 +34,6 @@ def refused(samples: TrainSamples, name: str) -> bool:
         and (record.sent, record.lost) == (0, 0)
         and SEND_ERRORS in record.reasons
     )
-
-
-@pytest.fixture(autouse=True)
-def met(hosts: Any) -> None:
-    """The near host has found the far one: a fresh link takes a second to come up."""
-    waiting = {hosts.far_v4, hosts.far_v6}
-    with hosts.inside(hosts.near):
-        for _ in range(50):
-            answers = measure(*(plan(address, 1) for address in waiting))
-            waiting = {a.plan.address for a in answers if not (a.status == Status.RECEIVED).all()}
-            if not waiting:
-                return
-    raise AssertionError(f"{waiting} did not answer within 10 s")
 
 
 @pytest.fixture(params=["icmp-raw", "icmp-dgram"])
@@ -161,11 +121,11 @@ def echo_requests_arrived(hosts: Any) -> int:
 
 
 @pytest.fixture
-def counted(hosts: Any, need: Callable[..., None]) -> None:
+def counted(met: Any, need: Callable[..., None]) -> None:
     """The far host counts the requests that reach it."""
     need("nft", "tc")
-    hosts.run(
-        hosts.far, "nft",
+    met.run(
+        met.far, "nft",
         "table inet t { counter seen { }; chain in { type filter hook input priority 0; "
         "icmp type echo-request counter name seen; icmpv6 type echo-request counter name seen; "
         "}; }",

@@ -13,24 +13,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sealed_days import D0, DAY_NS, DAYS, TRAIN, manifest, only_file, place, problems
 
 from timeseries.embedded import EmbeddedStore
 from timeseries.errors import StoreError
-from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
+from timeseries.records import PlanRecord, SampleRecord
 from timeseries.seal import head, verify
 from timeseries.seal_manifest import canonical, parse, public_key_of, signed
 from timeseries.spool import Spool
-from timeseries.store_files import day_of, file_name
+from timeseries.store_files import file_name
 
-DAY_NS = 86_400 * 10**9
-D0 = 20_400 * DAY_NS
-DAYS = [day_of(D0 + k * DAY_NS) for k in range(10)]
-RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 8, ((150, 5), (151, 4)))
-TRAIN = TrainRecord(
-    "roma-01", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", D0, 10, 10, 9, 1, 0,
-    0, 0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9,
-    0, 7, 0, 0, True, 1, (), (),
-)  # fmt: skip
 FORGER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -60,24 +52,6 @@ def folder(sealed_once: Path, tmp_path: Path) -> Path:
     copy = Path(shutil.copytree(sealed_once, tmp_path / "data"))
     assert problems(copy) == []
     return copy
-
-
-def problems(folder: Path) -> list[str]:
-    """The problems of a store, places without the folder."""
-    return [line.removeprefix(f"{folder}/store/") for line in verify([folder]).problems]
-
-
-def manifest(folder: Path, day: int) -> Path:
-    return folder / "store" / "manifests" / f"{DAYS[day]}.json"
-
-
-def only_file(folder: Path, kind: str, day: int) -> Path:
-    (file,) = (folder / "store" / kind / DAYS[day]).glob("*.parquet")
-    return file
-
-
-def place(folder: Path, file: Path) -> str:
-    return file.relative_to(folder / "store").as_posix()
 
 
 @pytest.mark.parametrize("kind", ["trains", "samples", "plans", "rollups"])
