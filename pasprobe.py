@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from timeseries.reader import Reader
 
 app = typer.Typer(
+    rich_markup_mode="markdown",  # "rich" takes what stands in brackets for its own
     name="pasprobe",
     no_args_is_help=True,
     add_completion=False,

@@ -47,7 +47,7 @@ def register(
         Logs to standard error. SIGHUP (`pasprobe reload`) reads the configuration again. Exit 1:
         the agent failed.
 
-            pasprobe run --config /etc/pasprobe
+        Example: pasprobe run --config /etc/pasprobe
         """
         import sys
 
@@ -84,9 +84,7 @@ def register(
         delay as a line, losses and missed limits marked. Exit 1: a path is in breach today, or
         the agent does not run.
 
-            pasprobe status --config /etc/pasprobe
-
-            pasprobe status --history --hours 48
+        Example: pasprobe status --history --hours 48
         """
         from agent.daemon import history_view as view
         from agent.daemon import status as present
@@ -130,7 +128,7 @@ def register(
         A wrong configuration is shown here and not handed over. Exit 1: there is no agent, or it
         refused.
 
-            pasprobe reload --config /etc/pasprobe
+        Example: pasprobe reload --config /etc/pasprobe
         """
         from agent.daemon.reloading import reload_agent
 

@@ -30,11 +30,11 @@ def trace(
 ) -> None:
     """Show the routers on the way to a target, with the answers and round trips of each.
 
-        pasprobe trace 192.0.2.1
-
     Works without root where net.ipv4.ping_group_range allows it, with CAP_NET_RAW otherwise.
     Routers limit the rate of their answers: silence of a hop in between is no loss on the path,
     silence from a hop on to the end is. Exit 1: the target was not reached.
+
+    Example: pasprobe trace 192.0.2.1
     """
     from agent.errors import ProbeError
     from agent.evidence.path import reached, resolve, traceroute
@@ -125,9 +125,9 @@ def identify(
 ) -> None:
     """Ask which MAC address answers for an IP address (ARP; neighbour solicitation for IPv6).
 
-        pasprobe identify 192.0.2.1 --expect 00:1b:21:3c:4d:5e
-
     Needs CAP_NET_RAW. Exit 1: nobody answers, several do, or another than expected.
+
+    Example: pasprobe identify 192.0.2.1 --expect 00:1b:21:3c:4d:5e
     """
     from agent.errors import ProbeError
     from agent.evidence.link import identify as ask

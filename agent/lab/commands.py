@@ -84,25 +84,15 @@ def lab(
 ) -> None:
     """Emulate a link with delay, jitter, loss, duplication, reordering and a rate.
 
-    As a UDP relay, without privilege, in front of any reflector:
-
-        pasprobe reflect --listen 127.0.0.1:8862 &
-
-        pasprobe lab --profile base --listen 127.0.0.1:8620 --to 127.0.0.1:8862
-
-        pasprobe stamp 127.0.0.1:8620
-
-    As a link for any protocol, with root:
-
-        ip netns add lab-far
-
-        pasprobe lab --profile high-breach --tun --near 10.99.0.1/30 --far 10.99.0.2/30
-        --far-netns lab-far
-
-        pasprobe ping 10.99.0.2
-
+    A UDP relay in front of any reflector, without privilege; with --tun, as root, a link for any
+    protocol into another network namespace (`ip netns add lab-far`, then ping 10.99.0.2).
     Ctrl-C (SIGINT) or SIGTERM stops it and prints what became of the packets. The counters are for
     your information: a benchmark takes its truth from captures on both sides.
+
+    Example: pasprobe lab --profile base --listen 127.0.0.1:8620 --to 127.0.0.1:8862
+
+    Example: pasprobe lab --profile high-breach --tun --near 10.99.0.1/30 --far 10.99.0.2/30
+    --far-netns lab-far
     """
     from agent.errors import ProbeError
     from agent.lab.profiles import overridden, preset

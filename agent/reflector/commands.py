@@ -52,9 +52,7 @@ def reflect(
     Prints what became of every datagram at the end and on SIGUSR1. A reply is never longer than
     its request; an address that is not loopback needs --allow.
 
-        pasprobe reflect --listen 127.0.0.1:8620
-
-        pasprobe reflect --listen 192.0.2.1:862 --allow 198.51.100.0/24 --auth-key-file keys
+    Example: pasprobe reflect --listen 192.0.2.1:862 --allow 198.51.100.0/24 --auth-key-file keys
     """
     from agent.errors import ProbeError
     from agent.reflector.access import NO_KEYS, load_keys, parse_prefix
