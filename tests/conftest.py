@@ -26,7 +26,7 @@ import pytest
 hypothesis.settings.register_profile("pasprobe", deadline=None)
 hypothesis.settings.load_profile("pasprobe")
 
-pytest_plugins = ["archive_cases", "icmp_trains"]
+pytest_plugins = ["archive_cases", "facts_cases", "icmp_trains"]
 
 CLONE_NEWNET = 0x40000000
 
