@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from analysis.catalogue_types import Parameter, Service
 from analysis.evaluation.case import Case, without
 from analysis.evaluation.contract import Holding, Term
-from analysis.evaluation.writing import Entity, Finding, Terms, notes_of, places, write
+from analysis.evaluation.writing import Entity, Terms, at_least, notes_of, places, write
 from analysis.facts import Ticket
 from analysis.lines import Line
 from analysis.rules.availability import (
@@ -18,8 +18,6 @@ from analysis.rules.availability import (
     counts,
     unit_availability,
 )
-from analysis.rules.penalty import steps_of
-from analysis.rules.shares import shortfall
 from inventory.clocks import Interval, clipped
 
 
@@ -91,24 +89,15 @@ def _line(case: Case, service: Service, parameter: Parameter, holding: Holding, 
     level = next((level for level in service.levels if level == term.level), None)
     limit = parameter.limit_for(level=level)
     row = parameter.penalty_for(level=level)
-    measured = figure.percent
-    deviation = None
-    if measured is not None and limit is not None:
-        deviation = shortfall(measured, limit.value)
-    late = bool(deviation)
     notes = [f"{duration(figure.down_ns)} lost of {duration(figure.window_ns)} in the window"]
     if parameter.rule == "overall-availability" and holding.units is None:
         notes.append("units is not set, so the service counts as one: set units in the contract")
-    finding = Finding(
-        measured=measured,
-        limit=None if limit is None else limit.value,
-        unit="percent",
-        deviation=deviation,
-        count=None
-        if deviation is None or row is None
-        else steps_of(deviation, row, case.inputs.readings["A2"]),
-        late=late,
-        source="manual",
+    finding = at_least(
+        case,
+        figure.percent,
+        None if limit is None else limit.value,
+        row,
+        "manual",
         evidence=places(each.ticket.where for each in counted),
         notes=(*notes, *notes_of([holding])),
         readings=(*(("E5",) if service.id == "unified-messaging" else ()),)

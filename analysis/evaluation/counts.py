@@ -14,6 +14,7 @@ from analysis.evaluation.writing import (
     Entity,
     Finding,
     Terms,
+    at_least,
     notes_of,
     nothing,
     places,
@@ -27,8 +28,8 @@ from analysis.rules.contact_centre import (
     response_time,
     waiting_events,
 )
-from analysis.rules.penalty import charge, steps_of
-from analysis.rules.shares import Share, delivery_share, overrun, shortfall, success_rate
+from analysis.rules.penalty import charge
+from analysis.rules.shares import Share, delivery_share, overrun, success_rate
 
 
 def share_lines(case: Case, service: Service, parameter: Parameter) -> Iterator[Line]:
@@ -49,19 +50,12 @@ def share_lines(case: Case, service: Service, parameter: Parameter) -> Iterator[
     if measured is None or target is None:
         finding = nothing("percent", target, "system", counted)
     else:
-        deviation = shortfall(measured, target)
-        finding = Finding(
-            measured=measured,
-            limit=target,
-            unit="percent",
-            deviation=deviation,
-            count=None if row is None else steps_of(deviation, row, case.inputs.readings["A2"]),
-            late=deviation > 0,
-            source="system",
+        finding = at_least(
+            case, measured, target, row, "system",
             evidence=where,
             notes=(counted, *notes_of(holdings)),
             readings=("E5",) if service.id == "unified-messaging" else (),
-        )
+        )  # fmt: skip
     terms = Terms(row, case.contract.total(service.id), case.contract.is_charged(service.id))
     yield write(case, service, parameter, Entity(), finding, terms, limit)
 

@@ -14,6 +14,7 @@ from analysis.evaluation.writing import (
     Entity,
     Finding,
     Terms,
+    at_least,
     notes_of,
     nothing,
     places,
@@ -21,9 +22,8 @@ from analysis.evaluation.writing import (
 )
 from analysis.facts import Ticket
 from analysis.lines import Line
-from analysis.rules.penalty import steps_of
 from analysis.rules.restoration import restoration_days, restoration_hours
-from analysis.rules.shares import Share, restoration_share, shortfall
+from analysis.rules.shares import Share, restoration_share
 from analysis.rules.time_limits import Excess
 
 _CHAPTER_7 = ("workstation-management", "lan-management", "system-management")
@@ -82,18 +82,8 @@ def restoration_share_lines(case: Case, service: Service, parameter: Parameter) 
     if measured is None:
         finding = nothing("percent", target, "manual", *notes)
     else:
-        deviation = shortfall(measured, target)
-        finding = Finding(
-            measured=measured,
-            limit=target,
-            unit="percent",
-            deviation=deviation,
-            count=None if row is None else steps_of(deviation, row, case.inputs.readings["A2"]),
-            late=deviation > 0,
-            source="manual",
-            evidence=places(event.ticket.where for event in events),
-            notes=notes,
-        )
+        evidence = places(event.ticket.where for event in events)
+        finding = at_least(case, measured, target, row, "manual", evidence=evidence, notes=notes)
     terms = Terms(row, case.contract.total(service.id), case.contract.is_charged(service.id))
     yield write(case, service, parameter, Entity(), finding, terms, limit)
 

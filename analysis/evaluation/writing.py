@@ -15,7 +15,8 @@ from analysis.evaluation.case import Case
 from analysis.evaluation.contract import Holding
 from analysis.facts import Where
 from analysis.lines import Line, Source, Status
-from analysis.rules.penalty import charge
+from analysis.rules.penalty import charge, steps_of
+from analysis.rules.shares import shortfall
 
 _SHARES = ("A1", "A2", "A3", "A4", "A6", "A7", "D2")
 _OUTAGES = ("A1", "A2", "A3", "A4", "B5", "B6", "C2", "C3", "C4", "C6", "C8", "C13", "D2")
@@ -92,6 +93,31 @@ class Terms:
 def nothing(unit: str, limit: Decimal | None, source: Source, *notes: str) -> Finding:
     """No figure: nothing was counted (reading A7)."""
     return Finding(None, limit, unit, None, None, False, source, notes=notes)
+
+
+def at_least(
+    case: Case,
+    measured: Fraction | None,
+    limit: Decimal | None,
+    row: PenaltyRow | None,
+    source: Source,
+    *,
+    evidence: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+    readings: tuple[str, ...] = (),
+) -> Finding:
+    """A percentage that must not fall below its limit, with the steps that it falls short (A2)."""
+    if measured is None or limit is None:
+        return Finding(
+            measured, limit, "percent", None, None, False, source, evidence,
+            notes=notes, readings=readings,
+        )  # fmt: skip
+    deviation = shortfall(measured, limit)
+    count = None if row is None else steps_of(deviation, row, case.inputs.readings["A2"])
+    return Finding(
+        measured, limit, "percent", deviation, count, deviation > 0, source, evidence,
+        notes=notes, readings=readings,
+    )  # fmt: skip
 
 
 def write(
