@@ -17,15 +17,9 @@ from timeseries.codec import SUBJECT, identity_of, subject_of
 from timeseries.errors import StoreError
 from timeseries.influx import InfluxTarget
 from timeseries.line_protocol import record_of
-from timeseries.reader import FOREVER_NS, Only, Paths, PathSummary
+from timeseries.reader import FOREVER_NS, Only, Paths, PathSummary, Reader
 from timeseries.records import (
-    DeviceEventRecord,
-    DeviceRollupRecord,
-    DeviceSampleRecord,
-    PlanRecord,
     Record,
-    RollupRecord,
-    SampleRecord,
     TrainRecord,
 )
 
@@ -38,8 +32,8 @@ of an address."""
 _RETRIES = 3
 
 
-class InfluxReader:
-    """Reads one bucket (`timeseries.reader.Reader`).
+class InfluxReader(Reader):
+    """Reads one bucket.
 
     The bucket is a database, or database/retention-policy, of the InfluxQL interface. Raises
     `StoreError` for what the server or the network does.
@@ -63,56 +57,6 @@ class InfluxReader:
             if target.proxy
             else urllib3.PoolManager(**common)
         )
-
-    def trains(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[TrainRecord]:
-        """See `Reader`."""
-        return cast(Iterator[TrainRecord], self._records("trains", path, from_ns, to_ns))
-
-    def samples(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[SampleRecord]:
-        """See `Reader`."""
-        return cast(Iterator[SampleRecord], self._records("samples", path, from_ns, to_ns))
-
-    def plans(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[PlanRecord]:
-        """See `Reader`."""
-        return cast(Iterator[PlanRecord], self._records("plans", path, from_ns, to_ns))
-
-    def rollups(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[RollupRecord]:
-        """See `Reader`."""
-        return cast(Iterator[RollupRecord], self._records("rollups", path, from_ns, to_ns))
-
-    def device_samples(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[DeviceSampleRecord]:
-        """See `Reader`."""
-        found = self._records("device_samples", device, from_ns, to_ns)
-        return cast(Iterator[DeviceSampleRecord], found)
-
-    def device_rollups(
-        self,
-        device: Paths = None,
-        from_ns: int = 0,
-        to_ns: int = FOREVER_NS,
-        *,
-        only: Only | None = None,
-    ) -> Iterator[DeviceRollupRecord]:
-        """See `Reader`."""
-        found = self._records("device_rollups", device, from_ns, to_ns, only)
-        return cast(Iterator[DeviceRollupRecord], found)
-
-    def device_events(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[DeviceEventRecord]:
-        """See `Reader`."""
-        found = self._records("device_events", device, from_ns, to_ns)
-        return cast(Iterator[DeviceEventRecord], found)
 
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """See `Reader`."""
@@ -144,12 +88,12 @@ class InfluxReader:
         return sorted(series["tags"][name] for series in answer)
 
     def _records(
-        self, kind: str, path: Paths, from_ns: int, to_ns: int, only: Only | None = None
+        self, kind: str, subject: Paths, from_ns: int, to_ns: int, only: Only | None = None
     ) -> Iterator[Record]:
-        wanted = None if path is None or isinstance(path, str) else set(path)
+        wanted = None if subject is None or isinstance(subject, str) else set(subject)
         if wanted is not None and len(wanted) > MOST_NAMED:
-            path = None
-        found = self._pages(kind, path, from_ns, to_ns, only)
+            subject = None
+        found = self._pages(kind, subject, from_ns, to_ns, only)
         for _, together in groupby(found, key=lambda record: record.start_ns):
             previous: tuple[object, ...] | None = None
             for record in sorted(together, key=_newest_revision_first):

@@ -1,4 +1,4 @@
-"""Reading records back: the protocol that every store keeps, and the embedded store's reader.
+"""Reading records back: what every store can be asked, and the embedded store's reader.
 
 The embedded reader merges Parquet files with the tail that is still in the spool, while the agent
 writes. Each call sees one consistent state. One identity (`codec.IDENTITY`) appears once, in its
@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from timeseries import duck, store_files
 from timeseries.codec import IDENTITY, KINDS, SUBJECT, load_row, unflatten
@@ -71,36 +72,48 @@ class PathSummary:
     last_start_ns: int
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """What a store can be asked; times are UTC ns, [from_ns, to_ns) by the start of the record.
 
     Records come by start time. Raises `StoreError`, `SchemaError` for records of a newer pasprobe.
     """
 
+    @abstractmethod
+    def _records(
+        self, kind: str, subject: Paths, from_ns: int, to_ns: int, only: Only | None = None
+    ) -> Iterator[Record]:
+        """Records of a kind, each once and in its newest revision."""
+
     def trains(
         self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[TrainRecord]:
         """Trains."""
+        return cast(Iterator[TrainRecord], self._records("trains", path, from_ns, to_ns))
 
     def samples(
         self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[SampleRecord]:
         """The single packets of trains."""
+        return cast(Iterator[SampleRecord], self._records("samples", path, from_ns, to_ns))
 
     def plans(
         self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[PlanRecord]:
         """Plans that begin in the time; the one in force at `from_ns` may be older."""
+        return cast(Iterator[PlanRecord], self._records("plans", path, from_ns, to_ns))
 
     def rollups(
         self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[RollupRecord]:
-        """Quarter-hour roll-ups, each in its newest revision."""
+        """Quarter-hour roll-ups."""
+        return cast(Iterator[RollupRecord], self._records("rollups", path, from_ns, to_ns))
 
     def device_samples(
         self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[DeviceSampleRecord]:
         """What was asked of devices, poll by poll."""
+        found = self._records("device_samples", device, from_ns, to_ns)
+        return cast(Iterator[DeviceSampleRecord], found)
 
     def device_rollups(
         self,
@@ -110,19 +123,26 @@ class Reader(Protocol):
         *,
         only: Only | None = None,
     ) -> Iterator[DeviceRollupRecord]:
-        """Its quarter-hour roll-ups, each in its newest revision; `only`: by figure, instance."""
+        """Their quarter-hour roll-ups; `only`: by figure, instance."""
+        found = self._records("device_rollups", device, from_ns, to_ns, only)
+        return cast(Iterator[DeviceRollupRecord], found)
 
     def device_events(
         self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
     ) -> Iterator[DeviceEventRecord]:
         """States of devices that began or ended."""
+        found = self._records("device_events", device, from_ns, to_ns)
+        return cast(Iterator[DeviceEventRecord], found)
 
+    @abstractmethod
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """The newest train of each path that has one since `from_ns`."""
 
+    @abstractmethod
     def summary_since(self, from_ns: int) -> list[PathSummary]:
         """Sums of each path that has trains since `from_ns`."""
 
+    @abstractmethod
     def paths(self, kind: str = "trains", from_ns: int = 0, to_ns: int = FOREVER_NS) -> list[str]:
         """The paths, or devices, that have records of this kind in the time."""
 
@@ -135,7 +155,7 @@ class _Open:
     tails: tuple[Tail, ...]
 
 
-class EmbeddedReader:
+class EmbeddedReader(Reader):
     """Reads one data directory, or several that were copied together."""
 
     def __init__(
@@ -158,56 +178,6 @@ class EmbeddedReader:
     def folders(self) -> tuple[Path, ...]:
         """The data directories that it reads."""
         return tuple(self._dirs)
-
-    def trains(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[TrainRecord]:
-        """See `Reader`."""
-        return cast(Iterator[TrainRecord], self._records("trains", path, from_ns, to_ns))
-
-    def samples(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[SampleRecord]:
-        """See `Reader`."""
-        return cast(Iterator[SampleRecord], self._records("samples", path, from_ns, to_ns))
-
-    def plans(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[PlanRecord]:
-        """See `Reader`."""
-        return cast(Iterator[PlanRecord], self._records("plans", path, from_ns, to_ns))
-
-    def rollups(
-        self, path: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[RollupRecord]:
-        """See `Reader`."""
-        return cast(Iterator[RollupRecord], self._records("rollups", path, from_ns, to_ns))
-
-    def device_samples(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[DeviceSampleRecord]:
-        """See `Reader`."""
-        found = self._records("device_samples", device, from_ns, to_ns)
-        return cast(Iterator[DeviceSampleRecord], found)
-
-    def device_rollups(
-        self,
-        device: Paths = None,
-        from_ns: int = 0,
-        to_ns: int = FOREVER_NS,
-        *,
-        only: Only | None = None,
-    ) -> Iterator[DeviceRollupRecord]:
-        """See `Reader`."""
-        found = self._records("device_rollups", device, from_ns, to_ns, only)
-        return cast(Iterator[DeviceRollupRecord], found)
-
-    def device_events(
-        self, device: Paths = None, from_ns: int = 0, to_ns: int = FOREVER_NS
-    ) -> Iterator[DeviceEventRecord]:
-        """See `Reader`."""
-        found = self._records("device_events", device, from_ns, to_ns)
-        return cast(Iterator[DeviceEventRecord], found)
 
     def last_trains(self, from_ns: int = 0) -> list[TrainRecord]:
         """See `Reader`. Goes back by days until every path with an active plan is found."""
@@ -276,7 +246,7 @@ class EmbeddedReader:
             )
 
     def _records(
-        self, kind: str, path: Paths, from_ns: int, to_ns: int, only: Only | None = None
+        self, kind: str, subject: Paths, from_ns: int, to_ns: int, only: Only | None = None
     ) -> Iterator[Record]:
         if kind not in KINDS:
             raise StoreError(f"there are no records of kind {kind!r}: {', '.join(KINDS)}")
@@ -296,7 +266,7 @@ class EmbeddedReader:
         previous: tuple[object, ...] = ()
         with self._open(kind, from_ns, to_ns) as opened:
             for begin, end in self._slices(opened, kind, from_ns, to_ns):
-                for row in self._rows(opened, kind, sql, path, begin, end):
+                for row in self._rows(opened, kind, sql, subject, begin, end):
                     identity = tuple([row[name] for name in names])
                     if identity != previous:
                         yield unflatten(kind, row)
