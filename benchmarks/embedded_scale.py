@@ -13,17 +13,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from benchmarks.made_store import TRAIN_OCTETS, MadeStore, write
-from benchmarks.made_trains import FIRST_DAY_NS
+from benchmarks.made_store import TRAIN_OCTETS, MadeStore, path_name, write
+from benchmarks.made_trains import DAY_NS, FIRST_DAY_NS, LIMIT_NS
 from benchmarks.scale import need_room, scaled
+from inventory.clocks import openings
 from timeseries import duck
-from timeseries.window_sums import daily_intervals, window_sums
+from timeseries.period_sums import Kind, Piece, Wanted, period_sums
 
 NAME = "embedded_scale"
 GOALS: dict[str, tuple[str, float]] = {
@@ -57,11 +57,11 @@ def _figures(folder: Path, days: int) -> dict[str, float | str]:
     octets = sum(file.stat().st_size for file in files)
     rollup_files = (folder / "store" / "rollups").glob("*/*.parquet")
     rollup_octets = sum(file.stat().st_size for file in rollup_files)
-    window = _window(days)
+    window, all_time = _window(days), ((FIRST_DAY_NS, FIRST_DAY_NS + days * DAY_NS, ""),)
     jobs: dict[str, Callable[[], Any]] = {
         "bare": lambda: _bare(files),
-        "trains": lambda: window_sums(folder, "trains", window),
-        "rollups": lambda: window_sums(folder, "rollups", window),
+        "trains": lambda: _sums(folder, "trains", window),
+        "rollups": lambda: _sums(folder, "rollups", window),
     }
     took: dict[str, list[float]] = {name: [] for name in jobs}
     found: dict[str, Any] = {}
@@ -73,10 +73,6 @@ def _figures(folder: Path, days: int) -> dict[str, float | str]:
                 took[name].append(time.monotonic() - begin)
     print(took)
     bare, trains, rollups = (statistics.median(took[name]) for name in jobs)
-    of_rollups = {(s.path, s.sent, s.received, s.within_limit) for s in found["rollups"]}
-    of_trains = {(s.path, s.sent, s.received, s.within_limit) for s in found["trains"]}
-    all_time = window_sums(folder, "trains", [(0, 2**62)])
-    everything = {(s.path, s.sent, s.received, s.within_limit) for s in all_time}
     return {
         "trains": days * TRAINS_A_DAY,
         "days": days,
@@ -87,20 +83,28 @@ def _figures(folder: Path, days: int) -> dict[str, float | str]:
         "sums over the window from trains (s)": trains,
         "sums over the window from trains / bare DuckDB": trains / bare,
         "sums over the window from roll-ups (s)": rollups,
-        "packets sent in the window": sum(one.sent for one in found["trains"]),
-        "paths whose sums differ between trains and roll-ups": len(of_trains ^ of_rollups),
+        "packets sent in the window": sum(sent for _, sent, _, _ in found["trains"]),
+        "paths whose sums differ between trains and roll-ups": len(
+            found["trains"] ^ found["rollups"]
+        ),
         "paths whose sums over all time differ from bare DuckDB's": len(
-            everything ^ set(found["bare"])
+            _sums(folder, "trains", all_time) ^ set(found["bare"])
         ),
         "beside it": f"DuckDB {duckdb.__version__}",
     }
 
 
-def _window(days: int) -> list[tuple[int, int]]:
+def _window(days: int) -> tuple[Piece, ...]:
     first = datetime.fromtimestamp(FIRST_DAY_NS / 1e9, UTC).date()
     # A day more at either end: local days begin at another instant than those of the store.
-    begin, end = time_of_day(8), time_of_day(20)
-    return daily_intervals(first - timedelta(days=1), days + 2, begin, end, ZONE)
+    begin, end = first - timedelta(days=1), first + timedelta(days=days + 1)
+    return tuple((*opening, "") for opening in openings("normal", ZONE, begin, end))
+
+
+def _sums(folder: Path, kind: Kind, pieces: tuple[Piece, ...]) -> set[tuple[str, int, int, int]]:
+    wanted = [Wanted(path_name(number), pieces, LIMIT_NS) for number in range(PATHS)]
+    found = period_sums(folder, kind, wanted).sums.values()
+    return {(one.path, one.sent, one.received, one.within_limit) for one in found}
 
 
 def _bare(files: Sequence[Path]) -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from timeseries import histogram
 from timeseries.embedded import EmbeddedStore
-from timeseries.errors import StoreError
+from timeseries.errors import SchemaError, StoreError
 from timeseries.period_sums import DARK, GOOD, INVALID, NONE, PeriodSums, Wanted, period_sums
 from timeseries.reader import EmbeddedReader
 from timeseries.records import DelayFigures, PlanRecord, TrainRecord
@@ -146,7 +147,9 @@ def fill(site: Site, seed: int) -> None:
         D0 - 3 * HOUR_NS + k * 7 * MINUTE_NS + chance.randrange(MINUTE_NS) for k in range(650)
     ]
     trains = [random_train(chance, path, start) for start in starts for path in names]
-    twice = [replace(one, sent=one.sent + 1) for one in chance.sample(trains, 5)]
+    twice = [
+        replace(one, sent=one.sent + 1, valid=not one.valid) for one in chance.sample(trains, 5)
+    ]
     cut = len(trains) // 2
     site.spool.append(trains[:cut])
     site.store.roll_up(D0 + 400 * DAY_NS)
@@ -253,6 +256,57 @@ def test_a_damaged_file_is_left_out(site: Site, caplog: pytest.LogCaptureFixture
     found = site.both("trains", [Wanted("base", ((D0, D0 + DAY_NS, ""),))])
     assert found.sums["base", ""].trains == 2
     assert f"{bad} is damaged and left out" in caplog.text
+
+
+def test_trains_closer_than_the_cells_are_all_counted(site: Site) -> None:
+    site.spool.append([replace(TRAIN, start_ns=D0 + k * 10**9) for k in range(1_200)])
+    site.store.flush()
+    found = site.both("trains", [Wanted("p", ((D0, D0 + QUARTER_NS, ""),))]).sums["p", ""]
+    assert (found.trains, found.sent) == (900, 9_000)
+
+
+def test_several_stores_add_up_and_a_copy_of_one_changes_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    site.spool.append([replace(TRAIN, start_ns=D0 + k * MINUTE_NS) for k in range(100)])
+    site.store.flush()
+    copy = tmp_path / "copy"
+    shutil.copytree(site.folder / "store", copy / "store")
+    site.spool.append([replace(TRAIN, start_ns=D0 + 100 * MINUTE_NS)])
+    other = tmp_path / "other"
+    with Spool(other / "spool.sqlite") as spool:
+        spool.append([replace(TRAIN, agent="milano", start_ns=D0 + k * MINUTE_NS) for k in (1, 2)])
+    folders = [site.folder, copy, other]
+    wanted = [Wanted("p", ((D0, D0 + DAY_NS, ""),))]
+    found = period_sums(folders, "trains", wanted)
+    assert found.sums["p", ""].trains == 103
+    assert found == period_sums(Elsewhere(folders), "trains", wanted)
+
+
+def test_sums_are_exact_beyond_64_bits(site: Site) -> None:
+    many = 2**62 + 1
+    site.spool.append([replace(TRAIN, start_ns=D0 + k * MINUTE_NS, sent=many) for k in range(4)])
+    site.store.flush()
+    found = site.both("trains", [Wanted("p", ((D0, D0 + DAY_NS, ""),))]).sums["p", ""]
+    assert (found.sent, found.sent_all) == (4 * many, 4 * many)
+
+
+def test_records_of_a_newer_pasprobe_are_refused(site: Site) -> None:
+    import duckdb
+
+    site.spool.append([TRAIN])
+    site.store.flush()
+    (file,) = (site.folder / "store/trains").glob("*/*.parquet")
+    newer = file.with_name("newer.tmp")
+    duckdb.sql(f"SELECT * REPLACE (9 AS schema) FROM '{file}'").write_parquet(str(newer))
+    newer.replace(file)
+    with pytest.raises(SchemaError, match="schema version 9"):
+        period_sums(site.folder, "trains", [Wanted("p", ((D0, D0 + DAY_NS, ""),))])
+
+
+def test_a_folder_without_records_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no records"):
+        period_sums(tmp_path, "trains", [Wanted("p", ((D0, D0 + DAY_NS, ""),))])
 
 
 @pytest.mark.parametrize(

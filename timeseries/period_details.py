@@ -13,10 +13,9 @@ from typing import Any
 from timeseries import histogram
 from timeseries.day_scan import paths_condition
 from timeseries.period_scan import IDENTITY, STATE, SUMMED, Pass
-from timeseries.period_sums import GOOD, INVALID, PeriodSums, Sums, Wanted
+from timeseries.period_sums import GOOD, INVALID, Kind, PeriodSums, Sums, Wanted
 from timeseries.rollup import QUARTER_NS
 from timeseries.store_files import DAY_NS
-from timeseries.window_sums import Kind
 
 
 @dataclass(frozen=True, slots=True)

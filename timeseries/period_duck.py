@@ -16,9 +16,8 @@ from timeseries.codec import check_version
 from timeseries.day_scan import open_scan
 from timeseries.period_plan import Plan, create_tables, plan_of
 from timeseries.period_scan import Pass
-from timeseries.period_sums import PeriodSums, Sums, Wanted, needs_jitter
+from timeseries.period_sums import Interval, Kind, PeriodSums, Sums, Wanted, needs_jitter
 from timeseries.rollup import JITTER_20_NS, JITTER_40_NS
-from timeseries.window_sums import Interval, Kind
 
 _NAMED = 200
 """Paths that a query names; of more, all are grouped and the others left out at the end."""

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from timeseries.period_sums import Piece, Wanted
+from timeseries.period_sums import Interval, Piece, Wanted
 from timeseries.rollup import QUARTER_NS
 from timeseries.store_files import DAY_NS
-from timeseries.window_sums import Interval
 
 _SUMS = (
     "planned", "trains", "valid", "sent", "received", "within_limit", "jitter_sum_ns",

@@ -1,8 +1,9 @@
 """Records of the store with the segment that each lies in, summed up by path and segment.
 
-One identity (agent, path, start_ns) counts once, in its newest revision. As in
-`timeseries.window_sums`, each path's segment is counted in cells of a few seconds on the way; where
-there are fewer cells than records, the path's day is read again with every identity in memory.
+One identity (agent, path, start_ns) counts once, in its newest revision. Looking for repeated ones
+would need every identity in memory; instead each path's segment is counted in cells of a few
+seconds while it is summed up. As many cells as records: none is there twice. Only days of a path
+where that is not so are read again, with every identity in memory.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from timeseries.day_scan import DayScan, Row, paths_condition
 from timeseries.period_plan import Plan, fill, of_days
-from timeseries.period_sums import DARK, GOOD, INVALID, NONE
+from timeseries.period_sums import DARK, GOOD, INVALID, NONE, Interval, Kind
 from timeseries.rollup import JITTER_20_NS, JITTER_40_NS, QUARTER_NS
 from timeseries.store_files import DAY_NS
-from timeseries.window_sums import Interval, Kind
 
 _CELL_NS = {"trains": 5_000_000_000, "rollups": QUARTER_NS}
 _CASES = 6

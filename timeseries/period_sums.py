@@ -20,11 +20,13 @@ from typing import Literal
 
 from timeseries import histogram
 from timeseries.errors import StoreError
-from timeseries.reader import Reader
+from timeseries.reader import EmbeddedReader, Reader
 from timeseries.records import RollupRecord, TrainRecord
 from timeseries.rollup import JITTER_20_NS, JITTER_40_NS, QUARTER_NS
-from timeseries.window_sums import Kind, folders_of
 
+Kind = Literal["trains", "rollups"]
+Interval = tuple[int, int]
+"""[begin, end) in UTC nanoseconds."""
 Piece = tuple[int, int, str]
 """[begin, end) in UTC nanoseconds, whole quarters of an hour, and the label it is summed under."""
 
@@ -123,7 +125,7 @@ def period_sums(
     if quarters:
         length = (span[1] - span[0]) // QUARTER_NS
         answer.quarters = {one.path: bytearray(length) for one in wanted}
-    folders = folders_of(source)
+    folders = _folders_of(source)
     if folders is None:
         assert not isinstance(source, Path | Sequence)
         _one_by_one(source, kind, wanted, answer, histograms=histograms)
@@ -135,6 +137,15 @@ def period_sums(
             histograms=histograms, threads=threads, memory=memory,
         )  # fmt: skip
     return answer
+
+
+def _folders_of(source: Path | Sequence[Path] | Reader) -> Sequence[Path] | None:
+    """The data directories that DuckDB can read; None for a store that lies elsewhere."""
+    if isinstance(source, Path):
+        return [source]
+    if isinstance(source, EmbeddedReader):
+        return source.folders
+    return source if isinstance(source, Sequence) else None
 
 
 def needs_jitter(one: Wanted, *, histograms: bool) -> bool:
