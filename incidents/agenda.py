@@ -61,14 +61,16 @@ def agenda(
     until: date,
     calendar: WorkingDays,
     *,
-    sent: Collection[tuple[str, str]] = (),
+    sent: Collection[tuple[str, str, str]] = (),
+    clients: Sequence[str] = (),
     meetings: Sequence[Meeting] = (),
     months_with_incidents: Collection[str] = (),
     start: date | None = None,
 ) -> tuple[Entry, ...]:
     """What falls due from a month before `today`, if it is not done, to `until`, by date.
 
-    `sent`: (kind, period) of the reports that were delivered. `start`: the contract's first day;
+    `sent`: (kind, period, client) of the reports that were delivered; only a supervision report is
+    of a client, and each of `clients` gets one (3.1.1). `start`: the contract's first day;
     nothing is reported about what ended before it.
     """
     entries = []
@@ -76,7 +78,7 @@ def agenda(
     while month.begin <= until:
         before = preceding(month)
         if start is None or before.end > start:
-            entries += _reports(month.begin, before.text, calendar, today, sent)
+            entries += _reports(month.begin, before.text, calendar, today, sent, clients)
         entries += _surveillance(month.text, before.text, today, meetings, months_with_incidents)
         month = month_of(month.end)
     entries += _maintenance(today, until, meetings, start)
@@ -109,8 +111,18 @@ def check_request(
     return f"no incident in {before}: it may be dispensed with (3.2)"
 
 
-def check_held(meeting: Meeting) -> None:
-    """`RefusedError` where a meeting does not count: who was missing, or not in person."""
+def check_held(meeting: Meeting, meetings: Sequence[Meeting]) -> None:
+    """`RefusedError` where a meeting does not count: who was missing, not in person, a second."""
+    month = month_of(meeting.day)
+    for other in meetings:
+        if (other.committee, other.state) == ("surveillance", "held") == (
+            meeting.committee, meeting.state,
+        ) and month.begin <= other.day < month.end:  # fmt: skip
+            raise RefusedError(
+                f"the surveillance committee on {meeting.day}",
+                f"{month} had one on {other.day}, and there is at most one a month (3.2)",
+                "correct its --day",
+            )
     subject = f"the {meeting.committee} committee on {meeting.day}"
     missing = [role for role in ATTENDEES if role not in meeting.attendees]
     if meeting.committee == "surveillance" and missing:
@@ -124,24 +136,31 @@ def check_held(meeting: Meeting) -> None:
 
 
 def _reports(
-    begin: date, about: str, calendar: WorkingDays, today: date, sent: Collection[tuple[str, str]]
+    begin: date,
+    about: str,
+    calendar: WorkingDays,
+    today: date,
+    sent: Collection[tuple[str, str, str]],
+    clients: Sequence[str],
 ) -> list[Entry]:
     """What is due in the month that begins so, about the period before it."""
-    due: list[tuple[Kind, str, date]] = [
-        ("technical", about, begin.replace(day=TECHNICAL_DAY)),
-        ("supervision", about, calendar.nth_after(begin - _DAY, SUPERVISION_WORKING_DAYS)),
+    fifth = calendar.nth_after(begin - _DAY, SUPERVISION_WORKING_DAYS)
+    due: list[tuple[Kind, str, date, str]] = [
+        ("technical", about, begin.replace(day=TECHNICAL_DAY), ""),
+        *(("supervision", about, fifth, client) for client in clients),
     ]
     third = four_months_of(begin)
     if third.begin == begin:
-        due.append(("contractual", preceding(third).text, begin.replace(day=CONTRACTUAL_DAY)))
+        due.append(("contractual", preceding(third).text, begin.replace(day=CONTRACTUAL_DAY), ""))
     return [
         Entry(
             day,
             kind,
             period,
-            "done" if (kind, period) in sent else "overdue" if day < today else "due",
+            "done" if (kind, period, client) in sent else "overdue" if day < today else "due",
+            client,
         )
-        for kind, period, day in due
+        for kind, period, day, client in due
     ]
 
 

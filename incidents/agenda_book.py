@@ -45,7 +45,7 @@ def keep(desk: Desk, meeting: Meeting, zone: tzinfo) -> str:
         connection.execute(_TABLE)
         note = ""
         if meeting.state == "held":
-            check_held(meeting)
+            check_held(meeting, meetings(desk))
         elif meeting.committee == "surveillance":
             note = check_request(meeting.day, meetings(desk), months_with_incidents(desk, zone))
         connection.execute(
@@ -78,16 +78,18 @@ def months_with_incidents(desk: Desk, zone: tzinfo) -> frozenset[str]:
     return frozenset(found)
 
 
-def reports_sent(outbox: Outbox) -> frozenset[tuple[str, str]]:
-    """(kind, period) of the reports that every address has accepted.
+def reports_sent(outbox: Outbox) -> frozenset[tuple[str, str, str]]:
+    """(kind, period, client) of the reports that every address has accepted.
 
-    Their keys are `report/<kind>/<period>`, and of a supervision report `/<client>` after it.
+    Their keys are `report/<kind>/<period>/<document>-<digest>`, and the document of a supervision
+    report is `supervision-<client>-<period>`.
     """
-    sent: dict[tuple[str, str], bool] = {}
+    sent = set()
     for message in outbox.messages():
-        parts = message.key.split("/")
-        if message.purpose == "report" and len(parts) >= 3:
-            about = parts[1], parts[2]
-            accepted = outbox.accepted_ns(message.id) is not None
-            sent[about] = accepted and sent.get(about, True)
-    return frozenset(about for about, accepted in sent.items() if accepted)
+        if message.purpose != "report" or outbox.accepted_ns(message.id) is None:
+            continue
+        _, kind, period, document = (*message.key.split("/", 3), "", "", "")[:4]
+        name = document.rpartition("-")[0]
+        client = name.removeprefix("supervision-").removesuffix(f"-{period}")
+        sent.add((kind, period, client if kind == "supervision" else ""))
+    return frozenset(sent)

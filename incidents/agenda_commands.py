@@ -114,7 +114,7 @@ def _meeting(
 def _keep(folder: Path, configuration: Configuration, meeting: Meeting) -> None:
     from incidents.agenda_book import keep
 
-    with desk_in(folder) as desk:
+    with desk_in(configuration, folder) as desk:
         note = keep(desk, meeting, rota_about(configuration, meeting.day.year).zone)
     if note:
         sys.stderr.write(f"{note}\n")
@@ -136,12 +136,13 @@ def _agenda_rows(
     starts = [e.start for pas in configuration.pas for e in pas.services if e.start]
     if configuration.contract:
         starts += [e.start for e in configuration.contract.services if e.start]
-    with desk_in(folder) as desk:
+    with desk_in(configuration, folder) as desk:
         entries = agenda(
             today,
             until,
             calendar,
             sent=reports_sent(Outbox(desk)),
+            clients=[client.name for client in configuration.clients],
             meetings=meetings(desk),
             months_with_incidents=months_with_incidents(desk, rota.zone),
             start=min(starts, default=None),

@@ -17,10 +17,11 @@ from incidents.agenda import (
     agenda,
     check_request,
 )
-from incidents.agenda_book import keep, meetings, months_with_incidents
+from incidents.agenda_book import keep, meetings, months_with_incidents, reports_sent
 from incidents.changes import Restore
 from incidents.desk import Desk, open_desk
 from incidents.errors import RefusedError
+from incidents.outbox import Outbox
 from incidents.tickets import Actor, NewTicket
 from inventory.calendars import WorkingDays
 
@@ -32,7 +33,7 @@ BOTH = ("roc", "platform-manager")
 
 
 def due(today: date, until: date, **keys: object) -> list[tuple[str, str, str, str]]:
-    entries = agenda(today, until, CALENDAR, **keys)  # type: ignore[arg-type]
+    entries = agenda(today, until, CALENDAR, **{"clients": ["Leclerc"], **keys})  # type: ignore[arg-type]
     return [(e.day.isoformat(), e.kind, e.about, e.state) for e in entries]
 
 
@@ -51,9 +52,25 @@ def test_the_reports_of_a_new_year_are_due_by_their_days() -> None:
 def test_a_report_that_was_not_sent_stays_until_it_is() -> None:
     today, until = date(2026, 11, 23), date(2026, 11, 25)
     assert ("2026-11-15", "technical", "2026-10", "overdue") in due(today, until)
-    sent = {("technical", "2026-10"), ("supervision", "2026-10"), ("supervision", "2026-09"),
-            ("technical", "2026-09")}  # fmt: skip
+    sent = {("technical", "2026-10", ""), ("supervision", "2026-10", "Leclerc"),
+            ("supervision", "2026-09", "Leclerc"), ("technical", "2026-09", "")}  # fmt: skip
     assert due(today, until, sent=sent) == []
+
+
+def test_each_client_gets_its_own_supervision_report(desk: Desk) -> None:
+    box = Outbox(desk)
+    for key in ("supervision/2026-10/supervision-A/B-2026-10-0123", "technical/2026-10/t-x-4567"):
+        message = box.put(
+            f"report/{key}", purpose="report", channel="mail", subject="x", content=b"x",
+            addresses=["a@example.net"],
+        )  # fmt: skip
+        box.mark(message, ["a@example.net"], "accepted", "250 ok")
+    sent = reports_sent(box)
+    assert sent == {("supervision", "2026-10", "A/B"), ("technical", "2026-10", "")}
+    today, until = date(2026, 11, 23), date(2026, 11, 25)
+    entries = agenda(today, until, CALENDAR, sent=sent, clients=["A/B", "Leclerc"])
+    late = [(e.kind, e.note) for e in entries if e.about == "2026-10" and e.state == "overdue"]
+    assert late == [("supervision", "Leclerc")]
 
 
 def test_nothing_is_due_about_a_time_before_the_contract() -> None:
@@ -96,6 +113,8 @@ def test_there_is_one_surveillance_committee_a_month(desk: Desk) -> None:
     with pytest.raises(RefusedError, match="at most one a month"):
         keep(desk, Meeting("surveillance", date(2026, 12, 20), "requested", "roc"), PARIS)
     keep(desk, Meeting("surveillance", date(2026, 12, 3), "held", "roc", BOTH), PARIS)
+    with pytest.raises(RefusedError, match="had one on 2026-12-03"):
+        keep(desk, Meeting("surveillance", date(2026, 12, 17), "held", "roc", BOTH), PARIS)
     assert [m.state for m in meetings(desk)] == ["requested", "held"]
     entries = agenda(date(2026, 12, 1), date(2026, 12, 31), CALENDAR, meetings=meetings(desk))
     assert Entry(
