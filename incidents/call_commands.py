@@ -16,7 +16,7 @@ from incidents.desk_options import (
     loaded,
     print_table,
 )
-from incidents.ticket_options import actor_of, fail, told
+from incidents.ticket_options import WhoOption, actor_of, fail, told
 
 
 def register(incident: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def register(incident: typer.Typer) -> None:
 
         with told():
             configuration = loaded(config).configuration
-            with desk_in(folder_of(configuration, data_dir)) as desk:
+            with desk_in(configuration, folder_of(configuration, data_dir)) as desk:
                 rows: list[dict[str, Any]] = [
                     asdict(call) for call in Calls(desk).all(open_only=not every)
                 ]
@@ -62,6 +62,7 @@ def register(incident: typer.Typer) -> None:
         took_over: Annotated[
             bool, typer.Option("--took-over", help="They take it over: the escalation stops.")
         ] = False,
+        who: WhoOption = None,
         data_dir: DataOption = None,
         config: ConfigOption = None,
         as_json: JsonOption = False,
@@ -77,25 +78,18 @@ def register(incident: typer.Typer) -> None:
 
         with told():
             configuration = loaded(config).configuration
-            who = actor_of(configuration, None)
-            with desk_in(folder_of(configuration, data_dir)) as desk, desk.transaction("calling"):
+            actor = actor_of(configuration, who)
+            folder = folder_of(configuration, data_dir)
+            with desk_in(configuration, folder) as desk, desk.transaction("calling"):
                 if took_over and outcome != "reached":
                     fail("--took-over: nobody takes over who was not reached")
-                made = Calls(desk).acknowledge(call, who, outcome, note)  # type: ignore[arg-type]
+                made = Calls(desk).acknowledge(call, actor, outcome, note)  # type: ignore[arg-type]
                 if (provider_ticket or took_over) and not made.ticket:
                     fail(f"call task {call} is about no ticket")
                 if provider_ticket:
-                    desk.change(
-                        made.ticket,
-                        who,
-                        Update(provider_ticket=provider_ticket),
-                    )
+                    desk.change(made.ticket, actor, Update(provider_ticket=provider_ticket))
                 if took_over:
-                    desk.change(
-                        made.ticket,
-                        who,
-                        Acknowledge(made.party, note=note),
-                    )
+                    desk.change(made.ticket, actor, Acknowledge(made.party, note=note))
         typer.echo(
             json.dumps(asdict(made), ensure_ascii=False)
             if as_json

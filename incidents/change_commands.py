@@ -116,6 +116,10 @@ def _register_update(incident: typer.Typer, check: Callable[[Ticket, Configurati
         pas: Annotated[list[str] | None, typer.Option("--pas")] = None,
         affected: Annotated[int | None, typer.Option(min=1, help="PAS hit.")] = None,
         criticality: Annotated[str | None, typer.Option(help="minor | major | critical")] = None,
+        tills: Annotated[int | None, typer.Option(min=0, help="Tills hit (annex 1).")] = None,
+        shops: Annotated[int | None, typer.Option(min=0, help="Shops hit.")] = None,
+        operators: Annotated[int | None, typer.Option(min=0, help="Operators hit.")] = None,
+        values: Annotated[int | None, typer.Option(min=0, help="Values hit.")] = None,
         component: Annotated[str | None, typer.Option(help="monitoring | device")] = None,
         kind: Annotated[str | None, typer.Option(help="As server, firewall, line.")] = None,
         device: Annotated[str | None, typer.Option(help="Its id.")] = None,
@@ -179,11 +183,14 @@ def _register_update(incident: typer.Typer, check: Callable[[Ticket, Configurati
     ) -> None:
         """Write down what became known or happened; all of it, or nothing where a part is refused.
 
-        Exit 1: refused, with the reason.
+        The criticality follows annex 1 until --criticality says one. Exit 1: refused, with the
+        reason.
 
         Example: pasprobe incident update 12 --responded now --diagnosis "fibre cut" \
 --expected 2026-05-31T21:00
         """
+        from dataclasses import replace
+
         from incidents.changes import Update
 
         said = dict(locals())
@@ -200,6 +207,9 @@ def _register_update(incident: typer.Typer, check: Callable[[Ticket, Configurati
             zone = zone_of(opened.configuration, ticket.pas)
             if expected is not None and responded is None:
                 fields["expected_ns"] = instant("--expected", expected, zone)
+            hit = {"tills": tills, "shops": shops, "operators": operators, "values": values}
+            if said_of_it := {name: count for name, count in hit.items() if count is not None}:
+                fields["hit"] = replace(ticket.hit, **said_of_it)
             changes: list[Change] = []
             if any(value is not None for value in fields.values()):
                 changes.append(Update(**fields, reason=reason))

@@ -93,8 +93,8 @@ def _register_open(incident: typer.Typer, links: Links) -> None:
         component: Annotated[str, typer.Option(help="Chapter 7: monitoring | device.")] = "",
         kind: Annotated[str, typer.Option(help="As server, firewall, switch, line.")] = "",
         device: Annotated[str, typer.Option(help="Id of the device or server.")] = "",
-        address: Annotated[str, typer.Option(help="Subnet or server in question.")] = "",
-        client: Annotated[str, typer.Option(help="Name of the client.")] = "",
+        address: Annotated[str, typer.Option(help="Subnet or server; else that of --device.")] = "",
+        client: Annotated[str, typer.Option(help="Name of the client; else the only one.")] = "",
         cause: Annotated[str, typer.Option(help="As far as it is known.")] = "",
         alert: Annotated[
             list[int] | None, typer.Option("--alert", help="Analysed alert (repeatable).")
@@ -129,8 +129,8 @@ def _register_open(incident: typer.Typer, links: Links) -> None:
                 component=_one_of("--component", component, COMPONENTS),
                 kind=kind,
                 device=device,
-                address=address,
-                client=client,
+                address=address or _address_of(configuration, device),
+                client=client or _only_client(configuration),
                 cause=cause,
                 alerts=tuple(alert or ()),
             )
@@ -233,6 +233,17 @@ def _one_of(option: str, text: str, allowed: tuple[_W, ...]) -> _W:
     words = " or ".join(word for word in allowed if word)
     fail(f"{option}: {text!r} — write {words}")
     raise AssertionError
+
+
+def _address_of(configuration: Configuration, device: str) -> str:
+    """Of a device or server, for the subject (1.4)."""
+    hosts = {one.id: str(one.host) for one in configuration.devices}
+    return (hosts | {one.id: str(one.production) for one in configuration.servers}).get(device, "")
+
+
+def _only_client(configuration: Configuration) -> str:
+    names = [client.name for client in configuration.clients]
+    return names[0] if len(names) == 1 else ""
 
 
 def _check_names(configuration: Configuration, services: Sequence[str], pas: Sequence[str]) -> None:

@@ -29,6 +29,13 @@ class Rules:
     critical: Literal["all", "any"] = "all"
 
 
+def reckoned(hit: Hit, affected: int, severity: Severity, rules: Rules) -> Criticality:
+    """By what is said of tills, shops, operators and values, else by the number of PAS."""
+    if hit != Hit():
+        return criticality_of(hit, rules)
+    return criticality_of_pas(affected, severity, rules)
+
+
 def criticality_of(hit: Hit, rules: Rules) -> Criticality:
     """By what is known of what is hit; nothing known is minor."""
     if _critical(hit, rules):

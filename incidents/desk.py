@@ -20,13 +20,15 @@ from typing import Any, Self, get_args
 
 from pydantic import TypeAdapter
 
-from incidents.changes import AlertChange, Attach, Change, Imported, Opened, Raised
-from incidents.criticality import Rules, criticality_of, criticality_of_pas
+from incidents.changes import AlertChange, Attach, Change, Imported, Opened, Raised, Update
+from incidents.criticality import Rules, reckoned
 from incidents.database import DESK_NAME, open_file, translated
 from incidents.errors import IncidentError, NoSuchError, RefusedError
 from incidents.history import Entry, alert_after, alert_begins, ticket_after, ticket_begins
 from incidents.states import check_alert_change, check_change
 from incidents.tickets import (
+    OPEN,
+    SYSTEM,
     Actor,
     Alert,
     AlertState,
@@ -34,6 +36,7 @@ from incidents.tickets import (
     Hit,
     NewAlert,
     NewTicket,
+    Severity,
     State,
     Ticket,
 )
@@ -120,10 +123,8 @@ class Desk:
             identifier = f"INC-{self._next('ticket'):06d}"
             criticality = new.criticality
             affected = new.affected or max(1, len(new.pas))
-            if criticality is None and new.hit != Hit():
-                criticality = criticality_of(new.hit, self.rules)
             if criticality is None:
-                criticality = criticality_of_pas(affected, new.severity, self.rules)
+                criticality = reckoned(new.hit, affected, new.severity, self.rules)
             opened = Opened(new, criticality, affected, key)
             now = self.clock()
             check_change(None, opened, Entry(0, identifier, now, who, opened))
@@ -153,7 +154,7 @@ class Desk:
             entry = self._append(connection, ticket.id, who, change, entry.recorded_ns)
             changed = ticket_after(ticket, entry)
             self._keep(connection, changed)
-            return changed
+            return self._reckoned(ticket, changed)
 
     def ticket(self, ticket_id: str) -> Ticket:
         """One ticket by its id, or by its number alone (`12`); `NoSuchError`."""
@@ -302,6 +303,20 @@ class Desk:
         return tuple(_adapter(Alert).validate_json(value) for (value,) in rows)
 
     # Rows
+
+    def _reckoned(self, before: Ticket, ticket: Ticket) -> Ticket:
+        """Annex 1 anew where a change said more of what is hit, and no person said how critical."""
+
+        def hits(one: Ticket) -> tuple[Hit, int, Severity]:
+            return one.hit, one.affected, one.severity
+
+        if ticket.criticality_said or ticket.state not in OPEN or hits(before) == hits(ticket):
+            return ticket
+        criticality = reckoned(*hits(ticket), self.rules)
+        if criticality == ticket.criticality:
+            return ticket
+        words = "annex 1: more is known of what is hit"
+        return self.change(ticket.id, SYSTEM, Update(criticality=criticality, reason=words))
 
     def _next(self, name: str) -> int:
         (number,) = self._connection.execute(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from incidents.ticket_options import fail
+from incidents.ticket_options import fail, rules_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -53,11 +53,11 @@ def folder_of(configuration: Configuration, data_dir: Path | None) -> Path:
 
 
 @contextmanager
-def desk_in(folder: Path) -> Iterator[Desk]:
-    """The desk of a folder, closed afterwards."""
+def desk_in(configuration: Configuration, folder: Path) -> Iterator[Desk]:
+    """The desk of a folder with the configured rules, closed afterwards."""
     from incidents.desk import open_desk
 
-    with open_desk(folder) as desk:
+    with open_desk(folder, rules=rules_of(configuration)) as desk:
         yield desk
 
 
@@ -75,7 +75,7 @@ def post_in(configuration: Configuration, folder: Path) -> Iterator[Post]:
 
     from incidents.notices import post_of
 
-    with desk_in(folder) as desk:
+    with desk_in(configuration, folder) as desk:
         yield post_of(desk, configuration, rota_about(configuration, datetime.now(UTC).year))
 
 

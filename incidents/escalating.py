@@ -2,8 +2,9 @@
 
 An escalation begins when a party is told of a ticket: the provider by its declaration, our own
 people when somebody cannot reach us. It ends with that party's acknowledgement, with the
-restoration, or above the last level. A step is a row of its own, so two desks on one file, or one
-that was killed, take it once.
+restoration, or above the last level. A reopened ticket begins a new round at each party that was
+told before: what was acknowledged then was another repair. A step is a row of its own, so two desks
+on one file, or one that was killed, take it once.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from incidents.templates import Notice
 from incidents.tickets import SYSTEM, UNRESTORED, Actor, Ticket
 
 _TABLE = """CREATE TABLE IF NOT EXISTS escalations (
-    ticket TEXT NOT NULL, party TEXT NOT NULL, level INTEGER NOT NULL, due_ns INTEGER NOT NULL,
-    at_ns INTEGER NOT NULL, PRIMARY KEY (ticket, party, level)
+    ticket TEXT NOT NULL, party TEXT NOT NULL, round INTEGER NOT NULL, level INTEGER NOT NULL,
+    due_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL, PRIMARY KEY (ticket, party, round, level)
 ) WITHOUT ROWID"""
 
 
@@ -30,6 +31,8 @@ class Taken:
 
     ticket: str
     party: str
+    round: int
+    """0: since the opening; n: since the nth reopening."""
     level: int
     due_ns: int
     at_ns: int
@@ -46,7 +49,8 @@ def taken(desk: Desk, ticket: str = "") -> tuple[Taken, ...]:
         states = sorted(state.value for state in UNRESTORED)
         rows = connection.execute(
             "SELECT * FROM escalations WHERE ticket = ? OR ? = '' AND ticket IN"
-            " (SELECT id FROM tickets WHERE state IN (?, ?, ?)) ORDER BY ticket, party, level",
+            " (SELECT id FROM tickets WHERE state IN (?, ?, ?))"
+            " ORDER BY ticket, party, round, level",
             (ticket, ticket, *states),
         )
         return tuple(Taken(*row) for row in rows)
@@ -66,7 +70,7 @@ def begin(post: Post, ticket_id: str, party: str, who: Actor = SYSTEM) -> Ticket
     with post.desk.transaction(f"telling {name}") as connection:
         connection.execute(_TABLE)
         ticket = post.desk.ticket(ticket_id)
-        if any(step.party == party for step in taken(post.desk, ticket.id)):
+        if _of_this_round(post.desk, ticket, party):
             return ticket
         if ticket.state not in UNRESTORED:
             raise RefusedError(
@@ -82,31 +86,36 @@ def escalate(post: Post) -> list[Taken]:
     for ticket_id, party in sorted({(step.ticket, step.party) for step in taken(post.desk)}):
         with post.desk.transaction(f"escalating {ticket_id}"):
             ticket = post.desk.ticket(ticket_id)
-            done = [s for s in taken(post.desk, ticket_id) if s.party == party]
-            last = done[-1]
-            if stopped(ticket, party, post.own, done[0].at_ns):
-                continue
-            following = next_step(
-                last.level, last.at_ns, post.configuration.contacts, party, post.rota
-            )
-            if following is not None and following[1] <= post.desk.clock():
-                steps.append(_take(post, ticket, party, last, following[1], SYSTEM))
+            due_ns = waits_until_ns(post, ticket, party)
+            if due_ns is not None and due_ns <= post.desk.clock():
+                last = next(reversed(_of_this_round(post.desk, ticket, party)), None)
+                steps.append(_take(post, ticket, party, last, due_ns, SYSTEM))
     return steps
 
 
 def next_due_ns(post: Post) -> int | None:
     """When the next step of any ticket is due; None while no answer is waited for."""
-    due = []
-    for ticket_id, party in {(step.ticket, step.party) for step in taken(post.desk)}:
-        done = [s for s in taken(post.desk, ticket_id) if s.party == party]
-        if not stopped(post.desk.ticket(ticket_id), party, post.own, done[0].at_ns):
-            last = done[-1]
-            following = next_step(
-                last.level, last.at_ns, post.configuration.contacts, party, post.rota
-            )
-            if following is not None:
-                due.append(following[1])
-    return min(due, default=None)
+    asked = {(step.ticket, step.party) for step in taken(post.desk)}
+    found = (waits_until_ns(post, post.desk.ticket(name), party) for name, party in asked)
+    return min((due for due in found if due is not None), default=None)
+
+
+def waits_until_ns(post: Post, ticket: Ticket, party: str) -> int | None:
+    """When the next level of a party that was told is due; None: no answer is waited for."""
+    steps = _of_this_round(post.desk, ticket, party)
+    # A party without a step of this round was told before the ticket was reopened: due since then.
+    since_ns = steps[0].at_ns if steps else ticket.reopened_ns[-1]
+    if stopped(ticket, party, post.own, since_ns):
+        return None
+    level, last_ns = (steps[-1].level, steps[-1].at_ns) if steps else (None, since_ns)
+    following = next_step(level, last_ns, post.configuration.contacts, party, post.rota)
+    return None if following is None else following[1]
+
+
+def _of_this_round(desk: Desk, ticket: Ticket, party: str) -> list[Taken]:
+    """The steps that a party was told since the opening, or since the last reopening."""
+    now = (party, len(ticket.reopened_ns))
+    return [step for step in taken(desk, ticket.id) if (step.party, step.round) == now]
 
 
 def stopped(ticket: Ticket, party: str, own: str, since_ns: int) -> bool:
@@ -126,19 +135,21 @@ def _take(
     following = next_step(None if last is None else last.level, due_ns, contacts, party, post.rota)
     if following is None:
         raise RefusedError(f"ticket {ticket.id}", f"{party} has no further level", "call somebody")
-    level = following[0]
+    level, again = following[0], len(ticket.reopened_ns)
     hours = hours_told(now, post.rota)
     told = audience(contacts, party, level, hours)
     beyond = next_step(level, now, contacts, party, post.rota)
     waits_until = None if beyond is None else wait_from(now, post.rota).due_ns
     with post.desk.transaction("escalating") as connection:
         connection.execute(
-            "INSERT INTO escalations VALUES (?, ?, ?, ?, ?)", (ticket.id, party, level, due_ns, now)
+            "INSERT INTO escalations VALUES (?, ?, ?, ?, ?, ?)",
+            (ticket.id, party, again, level, due_ns, now),
         )
         name = post.voice.name_of(party)
         roles = ", ".join(contact.role for contact in told)
         late = (now - due_ns) // 10**9
         text = f"{name}, level {level} ({roles}) is told"
+        text += ", for it is open again" if again and last is None else ""
         text += f", {late} s late" if late > 0 else ""
         text += "" if waits_until is None else f"; answer by {post.voice.at(waits_until)}"
         data = (
@@ -148,9 +159,9 @@ def _take(
         post.desk.change(ticket.id, who, Record("escalation", text, data))
         declaration = last is None and party == post.provider
         notice: Notice = "declaration" if declaration else "escalation"
+        key = f"{ticket.id}/{notice}/{party}/{level}" + (f"/again-{again}" if again else "")
         tell(
-            post, f"{ticket.id}/{notice}/{party}/{level}", notice, post.desk.ticket(ticket.id),
-            told, hotline=declaration, party=name, provider=name, level=level, role=roles,
-            due_ns=waits_until,
+            post, key, notice, post.desk.ticket(ticket.id), told, hotline=declaration,
+            party=name, provider=name, level=level, role=roles, due_ns=waits_until,
         )  # fmt: skip
-    return Taken(ticket.id, party, level, due_ns, now)
+    return Taken(ticket.id, party, again, level, due_ns, now)

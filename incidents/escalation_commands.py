@@ -49,8 +49,8 @@ def register(incident: typer.Typer) -> None:
     ) -> None:
         """Say who was told and who is told next; --dry-run: of a hypothetical incident.
 
-        Without --dry-run the steps of the open tickets. Exit 1: nobody would be told, or no answer
-        is waited for.
+        Without --dry-run the steps of the tickets that are not restored, and by when an answer is
+        waited for. Exit 1: nobody was told, or would be.
 
         Example: pasprobe incident escalation --dry-run --opened 2026-11-23T17:15 --party provider
         """
@@ -68,7 +68,7 @@ def register(incident: typer.Typer) -> None:
             print_table(
                 rows,
                 ["ticket", "party", "level", "at", "hours", "roles", "to", "call", "answer_by"],
-                "no answer is waited for",
+                "nobody was told",
             )
         raise typer.Exit(0 if rows else 1)
 
@@ -131,18 +131,23 @@ def _timeline(
 def _steps_taken(
     configuration: Configuration, folder: Path, party: str | None
 ) -> list[dict[str, Any]]:
-    from incidents.escalating import taken
-    from incidents.escalation import next_step
+    from incidents.escalating import taken, waits_until_ns
+    from incidents.escalation import audience, check_party, hours_told
     from inventory.clocks import local
 
+    if party is not None:
+        check_party(configuration, party)
     rows = []
     with post_in(configuration, folder) as post:
-        for step in taken(post.desk):
-            if party not in (None, step.party):
-                continue
-            following = next_step(
-                step.level, step.at_ns, configuration.contacts, step.party, post.rota
+        steps = [step for step in taken(post.desk) if party in (None, step.party)]
+        newest = {(step.ticket, step.party): step for step in steps}
+        for step in steps:
+            last = newest[step.ticket, step.party] == step
+            due_ns = (
+                waits_until_ns(post, post.desk.ticket(step.ticket), step.party) if last else None
             )
+            hours = hours_told(step.at_ns, post.rota)
+            told = audience(configuration.contacts, step.party, step.level, hours)
             rows.append(
                 {
                     "ticket": step.ticket,
@@ -150,13 +155,14 @@ def _steps_taken(
                     "level": step.level,
                     "at": local(step.at_ns, post.rota.zone).isoformat(),
                     "at_ns": step.at_ns,
-                    "hours": post.rota.class_at(step.at_ns) or "",
-                    "roles": "",
-                    "to": "",
-                    "call": "",
-                    "answer_by": local(following[1], post.rota.zone).isoformat()
-                    if following
-                    else "",
+                    "round": step.round,
+                    "hours": hours,
+                    "roles": ", ".join(contact.role for contact in told),
+                    "to": ", ".join(a for c in told for a in (*c.to, *c.cc)),
+                    "call": ", ".join(p for c in told if not c.to for p in c.phones),
+                    "answer_by": ""
+                    if due_ns is None
+                    else local(due_ns, post.rota.zone).isoformat(),
                 }
             )
     return rows

@@ -148,6 +148,7 @@ def _from(identifier: str, new: NewTicket, entry: Entry) -> Ticket:
         affected=new.affected,
         hit=new.hit,
         criticality=new.criticality or "minor",
+        criticality_said=new.criticality is not None,
         component=new.component,
         kind=new.kind,
         device=new.device,
@@ -187,7 +188,10 @@ def _milestone(ticket: Ticket, change: object, entry: Entry) -> Ticket | None:
         case Restore():
             return replace(ticket, restored_ns=at, cause=change.cause or ticket.cause)
         case Reopen():
-            return replace(ticket, restored_ns=None, validated_ns=None, accepted_ns=None)
+            again = (*ticket.reopened_ns, entry.recorded_ns)
+            return replace(
+                ticket, restored_ns=None, validated_ns=None, accepted_ns=None, reopened_ns=again
+            )
         case Validate():
             return replace(ticket, validated_ns=at)
         case Accept():
@@ -230,17 +234,22 @@ def _other(ticket: Ticket, change: object, entry: Entry) -> Ticket:
                 affected=max(ticket.affected, len(pas)),
             )
         case Update():
-            return _updated(ticket, change)
+            return _updated(ticket, change, entry)
     return ticket
 
 
-def _updated(ticket: Ticket, update: Update) -> Ticket:
+def _updated(ticket: Ticket, update: Update, entry: Entry) -> Ticket:
     def new(field: str) -> Any:
         said = getattr(update, field)
         return getattr(ticket, field) if said is None else said
 
     changed = replace(ticket, **{field: new(field) for field in UPDATED})
-    return replace(changed, affected=max(changed.affected, len(changed.pas)))
+    by_a_person = update.criticality is not None and entry.who.role != "system"
+    return replace(
+        changed,
+        affected=max(changed.affected, len(changed.pas)),
+        criticality_said=ticket.criticality_said or by_a_person,
+    )
 
 
 UPDATED = (

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from incidents.calls import Call, Calls
+from incidents.changes import Record
 from incidents.desk import Desk
 from incidents.errors import IncidentError, RefusedError
 from incidents.escalation import audience, check_party, hours_told
@@ -32,7 +33,7 @@ from incidents.templates import (
     render,
     subject_of,
 )
-from incidents.tickets import Ticket
+from incidents.tickets import SYSTEM, Actor, Ticket
 from incidents.working_hours import Rota
 from inventory.operations import Contact, Notices
 
@@ -172,6 +173,7 @@ def tell_of_firewall(
     cause: str = "",
     estimate_ns: int | None = None,
     party: str = "",
+    who: Actor = SYSTEM,
 ) -> tuple[list[Message], list[Call]]:
     """The notice of 1.5.2 to the first level of a party (ours): which PIX, why, until when.
 
@@ -188,13 +190,18 @@ def tell_of_firewall(
     levels = sorted(c.level for c in post.configuration.contacts if c.party == asked)
     contacts = audience(post.configuration.contacts, asked, levels[0], hours)
     subject = firewall_subject(post.voice, device, found.host, cause, estimate_ns)
-    return tell(
-        post, f"{ticket.id}/firewall/{asked}/{_short(subject)}", "firewall", ticket, contacts,
-        subject=subject, device=device, address=found.host, cause=cause, estimate_ns=estimate_ns,
-    )  # fmt: skip
+    key = f"{ticket.id}/firewall/{asked}/{_short(subject)}"
+    with post.desk.transaction("telling of a firewall"):
+        if post.outbox.by_key(key) is None:
+            text = f"firewall notice to {post.voice.name_of(asked)}: {subject}"
+            post.desk.change(ticket.id, who, Record("notice", text))
+        return tell(
+            post, key, "firewall", ticket, contacts, subject=subject, device=device,
+            address=found.host, cause=cause, estimate_ns=estimate_ns,
+        )  # fmt: skip
 
 
-def send_plan(post: Post, ticket_id: str) -> list[Message]:
+def send_plan(post: Post, ticket_id: str, who: Actor = SYSTEM) -> list[Message]:
     """Send the plan to each party that has an action in it which was not sent yet (1.3)."""
     ticket = post.desk.ticket(ticket_id)
     unsent: dict[str, list[int]] = {}
@@ -212,7 +219,11 @@ def send_plan(post: Post, ticket_id: str) -> list[Message]:
             hours = hours_told(post.desk.clock(), post.rota)
             level = min(c.level for c in post.configuration.contacts if c.party == party)
             contacts = audience(post.configuration.contacts, party, level, hours)
-            key = f"{ticket.id}/plan/{party}/{'+'.join(map(str, numbers))}"
+            listed = "+".join(map(str, numbers))
+            key = f"{ticket.id}/plan/{party}/{listed}"
+            if post.outbox.by_key(key) is None:
+                text = f"plan to {name}: action {listed}"
+                post.desk.change(ticket.id, who, Record("notice", text))
             sent, _ = tell(post, key, "plan", ticket, contacts, party=name)
             messages += sent
     return messages

@@ -21,8 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from incidents.changes import Record
 from incidents.desk import Desk
 from incidents.errors import NoSuchError, RefusedError
+from incidents.tickets import Actor
 
 Channel = Literal["mail", "webhook"]
 DeliveryState = Literal["waiting", "sending", "accepted", "refused", "unsure"]
@@ -228,7 +230,7 @@ class Outbox:
             found.setdefault(number, []).append(address)
         return [(self.message(number), tuple(items)) for number, items in found.items()]
 
-    def resend(self, number: int) -> tuple[str, ...]:
+    def resend(self, number: int, who: Actor) -> tuple[str, ...]:
         """Let a message go again to those who refused it or of whom nothing is known.
 
         For a person who asked them; whoever has accepted it is not sent it again.
@@ -252,6 +254,10 @@ class Outbox:
                 " changed_ns = ?, words = 'sent again by hand' WHERE message = ? AND address = ?",
                 [(now, now, message.id, address) for address in addresses],
             )
+            if message.ticket:
+                text = f"{message.purpose} to {', '.join(addresses)}: sent again by hand"
+                data = (("message", str(number)),)
+                self.desk.change(message.ticket, who, Record("notice", text, data))
         return addresses
 
     def _set(

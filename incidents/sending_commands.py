@@ -18,7 +18,7 @@ from incidents.desk_options import (
     post_in,
     print_table,
 )
-from incidents.ticket_options import actor_of, fail, told
+from incidents.ticket_options import WhoOption, actor_of, fail, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,7 @@ def register(incident: typer.Typer) -> None:
             str | None, typer.Option(help="firewall: until it is repaired, as 90m.")
         ] = None,
         party: Annotated[str, typer.Option(help="firewall, own: whom instead of us.")] = "",
+        who: WhoOption = None,
         data_dir: DataOption = None,
         config: ConfigOption = None,
         as_json: JsonOption = False,
@@ -60,21 +61,23 @@ def register(incident: typer.Typer) -> None:
             folder = folder_of(read.configuration, data_dir)
             with post_in(read.configuration, folder) as post:
                 known = post.desk.ticket(ticket)
+                actor = actor_of(read.configuration, who)
                 before = {m.id for m in post.outbox.messages(ticket=known.id)}
                 if kind == "declaration":
-                    declare(post, known.id, actor_of(read.configuration, None))
+                    declare(post, known.id, actor)
                 elif kind == "own":
-                    begin(post, known.id, party or post.own, actor_of(read.configuration, None))
+                    begin(post, known.id, party or post.own, actor)
                 elif kind == "plan":
-                    send_plan(post, known.id)
+                    send_plan(post, known.id, actor)
                 elif kind == "firewall":
                     try:
                         estimate_ns = None if estimate is None else parse_duration(estimate)
                     except ValueKindError as error:
                         fail(f"--estimate: {error} — {error.remedy}")
                     tell_of_firewall(
-                        post, known.id, device, cause=cause, estimate_ns=estimate_ns, party=party
-                    )
+                        post, known.id, device, cause=cause, estimate_ns=estimate_ns, party=party,
+                        who=actor,
+                    )  # fmt: skip
                 else:
                     fail(f"there is no notice {kind!r} — declaration, plan, firewall, own")
                 new = [m for m in post.outbox.messages(ticket=known.id) if m.id not in before]
@@ -91,6 +94,7 @@ def register(incident: typer.Typer) -> None:
             int | None, typer.Option(help="Send this message again where it was not accepted.")
         ] = None,
         show: Annotated[int | None, typer.Option(help="Print this message as it is sent.")] = None,
+        who: WhoOption = None,
         data_dir: DataOption = None,
         config: ConfigOption = None,
         as_json: JsonOption = False,
@@ -103,13 +107,13 @@ def register(incident: typer.Typer) -> None:
 
         with told():
             configuration = loaded(config).configuration
-            with desk_in(folder_of(configuration, data_dir)) as desk:
+            with desk_in(configuration, folder_of(configuration, data_dir)) as desk:
                 box = Outbox(desk)
                 if show is not None:
                     typer.echo(box.message(show).content.decode("utf-8", "replace"))
                     return
                 if resend is not None:
-                    box.resend(resend)
+                    box.resend(resend, actor_of(configuration, who))
                 about = desk.ticket(ticket).id if ticket else ""
                 rows = [_message_row(box.deliveries(m.id), m) for m in box.messages(ticket=about)]
         if as_json:
@@ -147,7 +151,7 @@ def register(incident: typer.Typer) -> None:
                 for hook in configuration.webhooks
             }
             login = login_of(configuration.mail, os.environ) if configuration.mail else None
-            with desk_in(folder_of(configuration, data_dir)) as desk:
+            with desk_in(configuration, folder_of(configuration, data_dir)) as desk:
                 done = run_courier(desk, Means(login, hooks), until_empty=until_empty)
         if done is None:
             typer.echo(json.dumps({"busy": True}) if as_json else "another courier is at it")

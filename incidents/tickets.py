@@ -168,6 +168,8 @@ class Ticket:
     affected: int
     hit: Hit
     criticality: Criticality
+    criticality_said: bool = False
+    """A person said it; else it follows annex 1 as more becomes known."""
     component: Component = ""
     kind: str = ""
     device: str = ""
@@ -186,6 +188,8 @@ class Ticket:
     """Diagnosis and expected restoration told (segnalazione di ritorno)."""
     expected_ns: int | None = None
     restored_ns: int | None = None
+    reopened_ns: tuple[int, ...] = ()
+    """When its restoration turned out to be none; once each time."""
     validated_ns: int | None = None
     accepted_ns: int | None = None
     """The customer's acceptance (annex, note of line 121)."""

@@ -104,7 +104,7 @@ class Loop:
             self._tracing.start()
 
     def _evidence(self, trace: Tracer) -> None:
-        with open_desk(self.data_dir) as desk:
+        with open_desk(self.data_dir, rules=self.desk.rules) as desk:
             for ticket in untraced(desk):
                 try:
                     attach_traces(desk, ticket, self.configuration, trace, time.time_ns())

@@ -11,13 +11,24 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.changes import Comment, Declare, JoinAlert, Plan, PlanDone, PlanSent, Report, Restore
+from incidents.changes import (
+    Comment,
+    Declare,
+    JoinAlert,
+    Plan,
+    PlanDone,
+    PlanSent,
+    Report,
+    Restore,
+    Update,
+)
 from incidents.criticality import Rules, criticality_of, criticality_of_pas
 from incidents.database import DESK_NAME
 from incidents.desk import Desk, open_desk
@@ -261,3 +272,19 @@ def test_the_desks_own_rules_are_applied_at_the_opening(tmp_path: Path) -> None:
     with Desk(tmp_path / DESK_NAME, rules=Rules(shops=2)) as desk:
         assert desk.open(new("roma-01", "milano-01"), WHO).criticality == "critical"
         assert desk.open(new("roma-01"), WHO).criticality == "major"
+
+
+def test_the_criticality_follows_what_becomes_known_until_a_person_says_it(tmp_path: Path) -> None:
+    with open_desk(tmp_path, rules=Rules(shops=2)) as desk:
+        ticket = desk.open(replace(new(), severity="non-blocking"), WHO)
+        assert ticket.criticality == "minor"
+        assert desk.change(ticket.id, WHO, Update(hit=Hit(tills=9))).criticality == "major"
+        assert desk.change(ticket.id, WHO, Update(hit=Hit(shops=2))).criticality == "critical"
+        assert desk.change(ticket.id, WHO, Update(criticality="minor")).criticality == "minor"
+        last = desk.change(ticket.id, WHO, Update(hit=Hit(shops=1, tills=9)))
+        assert last.criticality == "minor"
+        seen = desk.open(new(), SYSTEM)
+        alert = desk.raise_alert(NewAlert("k", "train", "lost", BEGAN, pas=("milano-01",)), SYSTEM)
+        joined = desk.change(seen.id, SYSTEM, JoinAlert(alert.id, ("milano-01",)))
+        assert (seen.criticality, joined.criticality) == ("major", "critical")
+        assert replay(seen.id, desk.history(seen.id)) == joined

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from incidents.calls import Calls
-from incidents.changes import Acknowledge, Plan, Restore
+from incidents.changes import Acknowledge, Plan, Reopen, Restore, Update
 from incidents.courier import Means, alone, run_courier
 from incidents.desk import Desk, open_desk
 from incidents.errors import IncidentError, RefusedError
@@ -228,6 +228,46 @@ def test_after_a_night_without_a_desk_one_level_is_told_and_the_next_gets_its_ti
     assert taken(post.desk, ticket.id)[1].due_ns == at("2026-11-23T09:30:00")
 
 
+def test_a_reopened_ticket_begins_a_new_round_whoever_had_taken_it_over(
+    post: Post, clock: Clock, mail_servers: Any
+) -> None:
+    ticket = opened(post.desk)
+    declare(post, ticket.id)
+    post.desk.change(ticket.id, OPERATOR, Update(provider_ticket="4711"))
+    post.desk.change(ticket.id, OPERATOR, Acknowledge("provider"))
+    clock.ns += 10 * MINUTE
+    post.desk.change(ticket.id, OPERATOR, Restore())
+    clock.ns += MINUTE
+    post.desk.change(ticket.id, OPERATOR, Reopen("the till freezes again"))
+    assert next_due_ns(post) == clock.ns
+    assert [(s.round, s.level) for s in escalate(post)] == [(1, 1)]
+    declare(post, ticket.id)  # as the watch does at each look
+    assert escalate(post) == []
+    assert next_due_ns(post) == clock.ns + 30 * MINUTE
+    clock.ns += 30 * MINUTE
+    assert [(s.round, s.level) for s in escalate(post)] == [(1, 2)]
+    with mail_servers.smtp() as server:
+        run_courier(post.desk, means(server), until_empty=True)
+        first, again, _ = (_text(mail.as_string()) for mail in server.mails)
+    assert "est rouvert (votre ticket 4711)" not in first
+    assert "est rouvert (votre ticket 4711)" in again
+    assert len(Calls(post.desk).all()) == 2  # the hotline each time
+    post.desk.change(ticket.id, OPERATOR, Acknowledge("provider"))
+    assert next_due_ns(post) is None
+
+
+def test_who_takes_a_reopened_ticket_over_at_once_is_not_told_again(
+    post: Post, clock: Clock
+) -> None:
+    ticket = opened(post.desk)
+    declare(post, ticket.id)
+    for change in (Restore(), Reopen("it was another fault"), Acknowledge("provider")):
+        clock.ns += MINUTE
+        post.desk.change(ticket.id, OPERATOR, change)
+    assert next_due_ns(post) is None
+    assert escalate(post) == []
+
+
 def test_the_provider_may_use_our_levels(post: Post, clock: Clock) -> None:
     clock.ns = at("2026-11-23T18:00:00")
     ticket = opened(post.desk)
@@ -324,13 +364,13 @@ def test_what_was_refused_or_is_unsure_is_a_call_and_goes_again_only_by_hand(
         assert "ask whether it came" in Calls(post.desk).all()[-1].script
         assert post.outbox.accepted_ns(1) is None
         server.drop_after_end = False
-        assert post.outbox.resend(1) == (SUPPORT,)
+        assert post.outbox.resend(1, OPERATOR) == (SUPPORT,)
         run_courier(post.desk, means(server), until_empty=True)
         ids = {mail["Message-ID"] for mail in server.mails}
     assert len(ids) == 1
     assert post.outbox.accepted_ns(1) is not None
     with pytest.raises(RefusedError):
-        post.outbox.resend(1)
+        post.outbox.resend(1, OPERATOR)
 
 
 def test_a_server_that_is_down_is_tried_ever_more_rarely_and_somebody_is_called(
