@@ -1,0 +1,244 @@
+"""kill -9 of the watch as it is installed and of its couriers, while outages come and go: from the
+trains in a store to the ticket, its notices and its escalation nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidents.calls import Calls
+from incidents.courier import alone
+from incidents.desk import Desk, open_desk
+from incidents.escalating import taken
+from incidents.outbox import Outbox
+from incidents.tickets import State, Ticket
+from timeseries.spool import Spool
+from timeseries.spool_file import SPOOL_NAME
+
+PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
+PAS = 4
+LEVELS = {("op", 1), ("op", 2), ("host", 1), ("host", 2)}
+HOURS = 'days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], opens = "00:00", closes = "24:00"'
+DESK = f"""
+[incident]
+data_dir = "desk"
+[escalation]
+timezone = "Europe/Rome"
+country = "IT"
+working = []
+other = [{{ {HOURS} }}]
+duty_days = ["holiday"]
+duty_opens = "00:00"
+duty_closes = "24:00"
+other_wait = "1s"
+[notices]
+own = "op"
+provider = "host"
+[mail]
+host = "127.0.0.1"
+from = "desk@operator.example"
+security = "none"
+"""
+PARTY = """
+[[party]]
+id = "{0}"
+name = "{0}"
+[[contact]]
+party = "{0}"
+level = 1
+role = "first"
+to = ["first@{0}.example"]
+phones = ["+33 1 00"]
+[[contact]]
+party = "{0}"
+level = 2
+role = "second"
+to = ["second@{0}.example"]
+"""
+PLACE = """
+[[pas]]
+id = "p{0}"
+country = "IT"
+timezone = "Europe/Rome"
+profile = "high"
+services = [{{ id = "ip-base", level = "L3", window = "normal" }}]
+[[path]]
+id = "p{0}/x"
+pas = "p{0}"
+service = "ip-base"
+target = "192.0.2.1"
+train = {{ packets = 10, spacing = "10ms", every = "10s", timeout = "200ms" }}
+"""
+DEVICE = """
+[[device]]
+id = "pix"
+host = "192.0.2.10"
+role = "firewall"
+platform = "cisco_pix"
+pas = [{0}]
+"""
+
+
+class Agent:
+    """Writes trains into its spool, good or lost as it is told, several a second."""
+
+    def __init__(self, folder: Path, tools: Any) -> None:
+        folder.mkdir()
+        self.folder, self._tools = folder, tools
+        self.letter = "G"
+        self.written: list[tuple[int, str]] = []
+        self._spool = Spool(folder / SPOOL_NAME)
+        now = time.time_ns()
+        self._spool.append(
+            [tools.plan(f"p{n}/x", now - 10**9, every_ns=10**10) for n in range(PAS)]
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._stop.wait(0.1):
+            now, letter = time.time_ns(), self.letter
+            self._spool.append([self._tools.train(f"p{n}/x", now, letter) for n in range(PAS)])
+            self.written.append((now, letter))
+
+    def measures(self, letter: str, trains: int = 4) -> None:
+        """From now on; returns after so many trains."""
+        self.letter, begun = letter, len(self.written)
+        until(lambda: len(self.written) > begun + trains)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._spool.close()
+
+
+def until(so: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := so()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def start(folder: Path, store: Path) -> subprocess.Popen[bytes]:
+    words = ("incident", "watch", "--every", "0.05", "--no-trace", "--store", str(store))
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen([PASPROBE, *words], cwd=folder, stdout=log, stderr=log)
+
+
+def kill(watch: subprocess.Popen[bytes], *, couriers: bool) -> None:
+    """The watch, and the couriers that it started: none of them does anything afterwards."""
+    children = Path(f"/proc/{watch.pid}/task/{watch.pid}/children").read_text().split()
+    watch.kill()
+    for child in children if couriers else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
+    watch.wait()
+
+
+@contextmanager
+def watching(folder: Path, store: Path) -> Iterator[None]:
+    """A watch that nobody kills."""
+    watch = start(folder, store)
+    try:
+        yield
+    finally:
+        watch.terminate()
+        watch.wait()
+
+
+def ticket_of(folder: Path) -> Ticket | None:
+    with open_desk(folder / "desk") as desk:
+        return next(iter(desk.tickets()), None)
+
+
+def told(folder: Path, round_: int) -> set[tuple[str, int]]:
+    with open_desk(folder / "desk") as desk:
+        return {(step.party, step.level) for step in taken(desk) if step.round == round_}
+
+
+def delivered(desk: Desk) -> bool:
+    """Whether no courier has anything to do."""
+    with alone(desk) as mine:
+        return mine and Outbox(desk).next_due_ns() is None
+
+
+@pytest.mark.soak
+def test_killing_the_watch_and_its_couriers_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, mail_servers: Any, incident_trains: Any, soak: bool
+) -> None:
+    chance = random.Random(20_261_124)
+    names = ", ".join(f'"p{n}"' for n in range(PAS))
+    places = "".join(PLACE.format(n) for n in range(PAS)) + DEVICE.format(names)
+    agent = Agent(tmp_path / "store", incident_trains)
+    with contextlib.closing(agent), mail_servers.smtp() as server:
+        server.after_end = lambda: time.sleep(0.05)  # a window that is worth hitting
+        text = DESK + f"port = {server.port}\n" + PARTY.format("op") + PARTY.format("host") + places
+        (tmp_path / "pasprobe.toml").write_text(text)
+
+        def kills(count: int) -> None:
+            for _ in range(count):
+                watch = start(tmp_path, agent.folder)
+                time.sleep(chance.uniform(0.5, 2.0))
+                kill(watch, couriers=chance.random() < 0.7)
+
+        share = 10 if soak else 1
+        agent.measures("G")
+        agent.measures("L", trains=1)
+        kills(2 * share)
+        with watching(tmp_path, agent.folder):
+            until(lambda: ticket_of(tmp_path) and ("host", 1) in told(tmp_path, 0))
+        agent.measures("G")
+        kills(share)
+        with watching(tmp_path, agent.folder):
+            until(lambda: (it := ticket_of(tmp_path)) and it.state is State.RESTORED)
+        agent.measures("L", trains=1)
+        kills(2 * share)
+        with watching(tmp_path, agent.folder):
+            until(lambda: told(tmp_path, 1) == LEVELS)
+            agent.measures("G")
+            until(lambda: (it := ticket_of(tmp_path)) and it.state is State.RESTORED)
+            with open_desk(tmp_path / "desk") as desk:
+                until(lambda: delivered(desk))
+        accepted = Counter(mail["Message-ID"] for mail in server.mails)
+    first_lost = next(at for at, letter in agent.written if letter == "L")
+    with open_desk(tmp_path / "desk") as desk:
+        (ticket,) = desk.tickets()
+        assert (ticket.opened_ns, len(ticket.pas)) == (first_lost, PAS)
+        assert len(desk.alerts()) == 2 * PAS  # each path in each outage
+        kinds = Counter(type(entry.change).__name__ for entry in desk.history(ticket.id))
+        assert (kinds["Opened"], kinds["Reopen"], kinds["Restore"]) == (1, 1, 2)
+        steps = Counter((step.party, step.round, step.level) for step in taken(desk, ticket.id))
+        assert set(steps.values()) == {1}
+        assert {(party, level) for party, number, level in steps if number == 1} == LEVELS
+        box = Outbox(desk)
+        # A step is there with its notice or not at all, and every notice came once, or a person is
+        # asked whether it came.
+        assert len(box.messages()) == len(steps)
+        unsure = set()
+        for message in box.messages():
+            (state,) = {delivery.state for delivery in box.deliveries(message.id)}
+            assert state in ("accepted", "unsure")
+            if state == "unsure":
+                unsure.add(message.key)
+        assert set(accepted.values()) == {1}
+        assert len(accepted) + len(unsure) >= len(steps)
+        asked = [c.key for c in Calls(desk).all() if "ask whether it came" in c.script]
+        assert {key.rsplit("/", 2)[0] for key in asked} == unsure
+        assert len(asked) == len(unsure)
+        declarations = {m.key for m in box.messages() if m.purpose == "declaration"}
+        assert (ticket.declared_ns is not None) or declarations <= unsure
