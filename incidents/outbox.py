@@ -186,10 +186,15 @@ class Outbox:
         return [(self.message(number), tuple(items)) for number, items in found.items()]
 
     def next_due_ns(self) -> int | None:
-        """When the next attempt is due; None while nothing waits."""
+        """When the next attempt is due; None while nothing waits.
+
+        What is in `sending` is due at once: its courier may be dead, and then somebody is to be
+        told that nothing is known of it.
+        """
         with self.desk.reading("reading the outbox") as connection:
             (due,) = connection.execute(
-                "SELECT MIN(due_ns) FROM outbox_deliveries WHERE state = 'waiting'"
+                "SELECT MIN(CASE state WHEN 'waiting' THEN due_ns ELSE changed_ns END)"
+                " FROM outbox_deliveries WHERE state IN ('waiting', 'sending')"
             ).fetchone()
         return None if due is None else int(due)
 

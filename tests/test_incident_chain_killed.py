@@ -200,30 +200,30 @@ def test_killing_the_watch_and_its_couriers_loses_nothing_and_repeats_nothing(
         text = DESK + f"port = {server.port}\n" + PARTY.format("op") + PARTY.format("host") + places
         (tmp_path / "pasprobe.toml").write_text(text)
 
-        def kills(count: int) -> None:
-            for _ in range(count):
+        def kills(count: int, *, mails: bool) -> None:
+            for number in range(count):
                 ended.clear()
                 watch = start(tmp_path, agent.folder)
-                if chance.random() < 0.5:
-                    time.sleep(chance.uniform(0.5, 2.0))
-                    kill(watch, couriers=chance.random() < 0.5)
-                else:
-                    ended.wait(2)
+                if mails and number % 2 == 0:
+                    ended.wait(4)
                     time.sleep(chance.uniform(0, 0.06))
                     kill(watch, couriers=True)
+                else:
+                    time.sleep(chance.uniform(0.5, 2.0))
+                    kill(watch, couriers=chance.random() < 0.5)
 
         share = 10 if soak else 1
         agent.measures("G")
         agent.measures("L", trains=1)
-        kills(2 * share)
+        kills(2 * share, mails=True)
         with watching(tmp_path, agent.folder):
             until(lambda: told(tmp_path, 0)["host", 1] == TICKETS)
         agent.measures("G")
-        kills(share)
+        kills(share, mails=False)
         with watching(tmp_path, agent.folder):
             until(lambda: restored(tmp_path))
         agent.measures("L", trains=1)
-        kills(2 * share)
+        kills(2 * share, mails=True)
         with watching(tmp_path, agent.folder):
             until(lambda: told(tmp_path, 1) == dict.fromkeys(LEVELS, TICKETS))
             agent.measures("G")

@@ -462,3 +462,20 @@ def test_a_webhook_is_signed_and_posted_again_under_the_same_number(
     assert headers["X-Pasprobe-Signature"] == f"t={stamp},v1={good}"
     told = json.loads(body)
     assert (told["event"], told["ticket"]) == ("declaration", ticket.id)
+
+
+def test_a_mail_that_a_dead_courier_was_sending_is_looked_after_though_nothing_else_waits(
+    post: Post, mail_servers: Any
+) -> None:
+    declare(post, opened(post.desk).id)
+    (message,) = post.outbox.messages()
+    post.outbox.mark_sending(message, [SUPPORT])
+    due = post.outbox.next_due_ns()
+    assert due is not None
+    assert due <= post.desk.clock()
+    with mail_servers.smtp() as server:
+        done = run_courier(post.desk, means(server), until_empty=True)
+        assert server.accepted == []
+    assert done is not None
+    assert done.unsure == 1
+    assert post.outbox.next_due_ns() is None
