@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from incidents.tickets import Ticket
     from inventory.load import Loaded
     from inventory.models import Configuration, Influxdb
+    from inventory.operations import Device
     from timeseries.influx_check import Step
     from timeseries.reader import Reader
 
@@ -127,6 +128,14 @@ def _device_tools(loaded: Loaded) -> Tools:
     return tools(loaded, os.environ)
 
 
+def _restore_checks(
+    loaded: Loaded, device: Device, words: Sequence[str]
+) -> Callable[[], Sequence[str]]:
+    from incidents.restore_checks import checks
+
+    return checks(loaded, device, words, _catalogue(), os.environ)
+
+
 inventory.commands.register(app, _catalogue, _try_influx)
 agent.commands.register(app)
 agent.daemon.commands.register(app, _catalogue, _order_devices)
@@ -140,7 +149,7 @@ incidents.watch_commands.register(
 )
 incidents.runbook_commands.register(_desk, _device_tools)
 analysis.commands.register(app, _open_influx)
-device_configs.commands.register(app)
+device_configs.commands.register(app, _restore_checks)
 
 
 @app.command()

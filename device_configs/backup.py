@@ -159,14 +159,14 @@ def fetch(session: Session) -> Fetched:
     """All parts of a device's configuration, of every context where there are several."""
     facts = session.facts()
     parts = {"version": facts.version_text}
-    if facts.multiple_contexts and _changed_to(session, "system"):
+    if facts.multiple_contexts and changed_to(session, "system"):
         parts["running"] = session.running()
         parts["startup"] = session.startup()
         for name in _contexts(session, parts["running"]):
-            if _changed_to(session, f"context {name}"):
+            if changed_to(session, f"context {name}"):
                 parts[f"context/{name}/running"] = session.running()
                 parts[f"context/{name}/startup"] = session.startup()
-        _changed_to(session, "system")
+        changed_to(session, "system")
     else:
         parts["running"] = session.running()
         parts["startup"] = session.startup()
@@ -259,7 +259,8 @@ def _contexts(session: Session, system: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_CONTEXT.findall(system), *listed)))
 
 
-def _changed_to(session: Session, context: str) -> bool:
+def changed_to(session: Session, context: str) -> bool:
+    """Whether the session is in this context now (`system`, `context NAME`)."""
     try:
         session.show(f"changeto {context}")
     except CommandRefused:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from device_configs.changing import Room
-    from device_configs.steps import Plan
-    from inventory.operations import Device
-
-CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
-ConfigOption = Annotated[Path | None, typer.Option("--config", help=CONFIG_HELP)]
-DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="Id of a [[device]].")]
-DevicesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[DEVICE]...", help="Ids; without any, all.")
-]
-ToOption = Annotated[
-    str, typer.Option("--to", metavar="TARGET", help="template, backup, backup@TIME or a file.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+from device_configs.change_options import (
+    ConfigOption,
+    DeviceArgument,
+    DevicesArgument,
+    JsonOption,
+    ToOption,
+    device_of,
+    print_outcome,
+    print_plan,
+    quiet,
+    room_of,
+    say,
+    told,
+)
 
 
 def register(group: typer.Typer) -> None:
     """Add the commands to the group `config`."""
-    for command in (render, drift, plan, restore, bootstrap, block, allow, blocks, rules):
+    for command in (render, drift, plan, bootstrap, block, allow, blocks, rules):
         group.command()(command)
 
 
@@ -41,9 +36,9 @@ def render(
 
     Example: pasprobe config render pix-infomil > pix-infomil.cfg
     """
-    room, known = _room(config), _device(config, device)
+    room, known = room_of(config), device_of(config, device)
     text = room.rendered(known)
-    _say({"device": device, "text": text}) if as_json else typer.echo(text, nl=False)
+    say({"device": device, "text": text}) if as_json else typer.echo(text, nl=False)
 
 
 def drift(
@@ -59,7 +54,7 @@ def drift(
     """
     from device_configs.drift import drift as compared
 
-    room = _room(config)
+    room = room_of(config)
     chosen = [
         d
         for d in room.loaded.configuration.devices
@@ -67,10 +62,10 @@ def drift(
         and (group is None or d.group == group)
     ]
     for name in devices or ():
-        _device(config, name)
+        device_of(config, name)
     found = [compared(d, room.rendered, room.live if live else room.last) for d in chosen]
     if as_json:
-        _say([one.as_json() for one in found])
+        say([one.as_json() for one in found])
     else:
         for one in found:
             typer.echo(f"{one.device}: {one.error or one.state}")
@@ -99,57 +94,12 @@ def plan(
     """
     from device_configs.changing import Wish, checked_plan
 
-    room, known = _room(config), _device(config, device)
+    room, known = room_of(config), device_of(config, device)
     target = room.target(known, to)
     with room.session(known) as session:
         made = checked_plan(known, session, target, Wish(replacement=replacement))
-    _print_plan(device, made, as_json=as_json)
+    print_plan(device, made, as_json=as_json)
     raise typer.Exit(1 if made else 0)
-
-
-def restore(
-    device: DeviceArgument,
-    to: ToOption = "backup",
-    ticket: Annotated[str | None, typer.Option(help="Id of the ticket, for the protocol.")] = None,
-    timer: Annotated[
-        int, typer.Option(min=0, max=120, help="Minutes until the device restarts by itself.")
-    ] = 10,
-    replacement: Annotated[
-        bool, typer.Option("--replacement", help="The unit was exchanged for another.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, do nothing.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what a killed process left.")
-    ] = False,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back what a killed process left.")
-    ] = False,
-    yes: YesOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a device its target, read it back, save it; undo everything where a command fails.
-
-    Exit 1: the device is not in the target, or it is not saved.
-
-    Example: pasprobe config restore pix-infomil --to backup --ticket INC-7
-    """
-    from device_configs.changing import Wish, checked_plan
-    from device_configs.changing import restore as carry_out
-
-    room, known = _room(config), _device(config, device)
-    wish = Wish(ticket, timer or None, replacement, resume, undo)
-    target = None if resume or undo else room.target(known, to)
-    if target is not None and (dry_run or not yes):
-        with room.session(known) as session:
-            made = checked_plan(known, session, target, wish)
-        if dry_run or not as_json:
-            _print_plan(device, made, as_json=as_json)
-        if dry_run:
-            raise typer.Exit(1 if made else 0)
-        typer.confirm(f"Restore {device} to {target.origin}?", abort=True, err=True)
-    outcome, file = carry_out(room, known, target, wish, _quiet if as_json else _told)
-    _print_outcome(device, outcome, file, as_json=as_json)
 
 
 def bootstrap(
@@ -164,9 +114,9 @@ def bootstrap(
     """
     from device_configs.bootstrap import bootstrap as lines_of
 
-    room, known = _room(config), _device(config, device)
+    room, known = room_of(config), device_of(config, device)
     lines = lines_of(known, room.target(known, to).text)
-    _say({"device": device, "lines": list(lines)}) if as_json else typer.echo("\n".join(lines))
+    say({"device": device, "lines": list(lines)}) if as_json else typer.echo("\n".join(lines))
 
 
 def block(
@@ -184,9 +134,9 @@ def block(
     """
     from device_configs.blocking import shut_out
 
-    room, known = _room(config), _device(config, device)
-    outcome, file = shut_out(room, known, address, until, _quiet if as_json else _told)
-    _print_outcome(device, outcome, file, as_json=as_json)
+    room, known = room_of(config), device_of(config, device)
+    outcome, file = shut_out(room, known, address, until, quiet if as_json else told)
+    print_outcome(device, outcome, file, as_json=as_json)
 
 
 def allow(
@@ -208,19 +158,19 @@ def allow(
     from device_configs.blocking import let_in
     from device_configs.errors import DeviceConfigError
 
-    room = _room(config)
+    room = room_of(config)
     if expired:
         ending = [b for b in kept.load(room.folder) if b.expired(time.time_ns())]
     elif device is None or address is None:
         raise DeviceConfigError("allow", "which device and address?", "name both, or --expired")
     else:
-        _device(config, device)
+        device_of(config, device)
         ending = [b for b in kept.load(room.folder) if (b.device, b.address) == (device, address)]
     good, said = True, []
     for one in ending:
         try:
-            known = _device(config, one.device)
-            outcome, _ = let_in(room, known, one, _quiet if as_json else _told)
+            known = device_of(config, one.device)
+            outcome, _ = let_in(room, known, one, quiet if as_json else told)
             state = "allowed" if outcome is None or outcome.good else outcome.reason
         except DeviceConfigError as error:
             if not expired:
@@ -230,7 +180,7 @@ def allow(
         good = good and state == "allowed"
         said.append({"device": one.device, "address": one.address, "state": state})
     if as_json:
-        _say(said)
+        say(said)
     else:
         for row in said:
             typer.echo(f"{row['device']}: {row['address']} {row['state']}")
@@ -250,10 +200,10 @@ def blocks(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from device_configs import blocks as kept
     from device_configs.history import iso
 
-    found = kept.load(_room(config).folder)
+    found = kept.load(room_of(config).folder)
     late = [one for one in found if one.expired(time.time_ns())]
     if as_json:
-        _say([{**asdict(one), "expired": one in late} for one in found])
+        say([{**asdict(one), "expired": one in late} for one in found])
     else:
         for one in found:
             end = "" if one.until_ns is None else f", until {iso(one.until_ns)}"
@@ -281,7 +231,7 @@ def rules(
     from device_configs.rules import COLUMNS, hit_counts
     from device_configs.rules import rules as rules_of
 
-    room, known = _room(config), _device(config, device)
+    room, known = room_of(config), device_of(config, device)
     counts = None
     if hits:
         command = "show access-lists" if known.platform == "cisco_ios" else "show access-list"
@@ -290,7 +240,7 @@ def rules(
     text = room.target(known, f"backup@{at}" if at else "backup").text
     rows = [rule.as_json() for rule in rules_of(text, known.platform, counts)]
     if as_json:
-        _say(rows)
+        say(rows)
     elif as_csv:
         import csv
 
@@ -307,84 +257,3 @@ def rules(
         for row in rows:
             table.add_row(*("" if row[c] is None else str(row[c]) for c in COLUMNS))
         Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def _room(config: Path | None) -> Room:
-    from device_configs.changing import Room
-    from inventory.load import load
-
-    return Room(load(config, environ=os.environ, resolve_secrets=False), os.environ)
-
-
-def _device(config: Path | None, name: str) -> Device:
-    from device_configs.errors import DeviceConfigError
-    from inventory.checks import nearest
-
-    loaded = _room(config).loaded
-    there = {device.id: device for device in loaded.configuration.devices}
-    if name not in there:
-        remedy = nearest(name, list(there)) or "add a [[device]] with this id"
-        raise DeviceConfigError(name, f"no such [[device]] in {loaded.path}", remedy)
-    return there[name]
-
-
-def _say(what: object) -> None:
-    import json
-
-    typer.echo(json.dumps(what, indent=2))
-
-
-def _quiet(_event: Mapping[str, Any]) -> None:
-    """Nothing on the screen."""
-
-
-def _told(event: Mapping[str, Any]) -> None:
-    """One line for people; the protocol has it all."""
-    if event["event"] == "group":
-        note = f"{event['note']} ({len(event['commands'])} commands, risk: {event['risk']})"
-        typer.echo(f"[{event['number']}/{event['of']}] {note}")
-    elif event["event"] not in ("begin", "end"):
-        words = event.get("reason") or event.get("answer") or event.get("command") or ""
-        typer.echo(f"{event['event']} {words}".rstrip())
-
-
-def _print_plan(device: str, made: Plan, *, as_json: bool) -> None:
-    from device_configs.masking import masked
-
-    if as_json:
-        groups = [
-            {"note": g.note, "risk": g.risk, "commands": [masked(c) for c in g.commands]}
-            for g in made.groups
-        ]
-        _say({"device": device, "groups": groups, "gaps": list(made.gaps)})
-        return
-    if not made:
-        typer.echo(f"{device}: nothing to do")
-    for number, group in enumerate(made.groups, 1):
-        typer.echo(f"[{number}/{len(made.groups)}] {group.note} (risk: {group.risk})")
-        for command in group.commands:
-            typer.echo(f"    {masked(command)}")
-    for gap in made.gaps:
-        typer.echo(f"gap: {gap}")
-
-
-def _print_outcome(device: str, outcome: Any, file: Path, *, as_json: bool) -> None:
-    good = outcome is None or outcome.good
-    state = "target" if outcome is None else outcome.state
-    reason = "" if outcome is None else outcome.reason
-    if as_json:
-        _say({
-            "device": device, "state": state, "reason": reason, "protocol": str(file),
-            "commands": 0 if outcome is None else outcome.commands,
-            "saved": outcome is None or outcome.saved,
-            "gaps": [] if outcome is None else list(outcome.gaps),
-        })  # fmt: skip
-    elif outcome is None:
-        typer.echo(f"{device}: nothing to do")
-    else:
-        saved = "saved" if outcome.saved else "not saved"
-        typer.echo(f"{device}: {state}, {outcome.commands} commands, {saved}")
-        if reason:
-            typer.echo(f"reason: {reason}")
-        typer.echo(f"protocol: {file}")
-    raise typer.Exit(0 if good else 1)

@@ -10,8 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from device_configs.backup import (
+    changed_to,
+    folder_of,
+    history_of,
+    hosts_of,
+    meta_of,
+    require_fetched,
+)
 from device_configs.backup import fetch as fetched_from
-from device_configs.backup import folder_of, history_of, hosts_of, meta_of, require_fetched
 from device_configs.errors import DeviceConfigError
 from device_configs.history import Meta
 from device_configs.moments import moment
@@ -104,10 +111,12 @@ class Wish:
     replacement: bool = False
     resume: bool = False
     undo: bool = False
+    accept_s: float = 60.0
+    """How long what has to be so afterwards is waited for; then everything is undone."""
 
 
-def checked_plan(device: Device, session: Session, target: Target, wish: Wish) -> Plan:
-    """The plan, after every check that needs no change. Raises `DeviceConfigError`."""
+def require_unit(device: Device, session: Session) -> None:
+    """Refuse a unit whose configuration is not its own to change. Raises `DeviceConfigError`."""
     facts = session.facts()
     if facts.failover == "standby":
         raise DeviceConfigError(
@@ -115,6 +124,20 @@ def checked_plan(device: Device, session: Session, target: Target, wish: Wish) -
             "this unit is the standby of its pair, and takes its configuration from the active one",
             "restore the active unit; write its address into the [[device]]",
         )
+    # From a context of its own there is no way to the system.
+    if facts.multiple_contexts and changed_to(session, "system"):
+        raise DeviceConfigError(
+            device.id,
+            "a firewall in multiple mode is backed up as a whole, and not changed as a whole",
+            "make each context a [[device]] by its own address and restore it with --timer 0; the "
+            "system's lines by hand, from `config show`",
+        )
+
+
+def checked_plan(device: Device, session: Session, target: Target, wish: Wish) -> Plan:
+    """The plan, after every check that needs no change. Raises `DeviceConfigError`."""
+    require_unit(device, session)
+    facts = session.facts()
     running = session.running()
     require_same_device(device.id, target.text, facts, target.meta, replacement=wish.replacement)
     require_way_in(device, running, target.text, family(session.platform.name, running))
@@ -134,7 +157,8 @@ def restore(
     """Restore a device; None where there was nothing to do. The protocol's file beside it.
 
     `target` None: go on with (`wish.resume`) or take back (`wish.undo`) what a killed process left.
-    Raises `DeviceConfigError`; then nothing was typed.
+    `accept` says what is not as it has to be afterwards. Raises `DeviceConfigError`; then nothing
+    was typed.
     """
     with Protocol(room.folder, device.id, tell) as record, room.session(device) as session:
         left = record.unfinished()
@@ -149,11 +173,16 @@ def restore(
         if checked and not wish.undo:
             made = checked_plan(device, session, target, wish)
         else:
+            require_unit(device, session)
             made = plan(session.running(), target.text, session.platform.name)
         if left is None:
             preimage = _kept(room, device, session, wish)
             if not made and _saved(session, preimage):
-                return None, record.file
+                failed = accept()
+                if not failed:
+                    return None, record.file
+                reason = f"nothing had to be changed; not accepted: {'; '.join(failed)}"
+                return Outcome("target", reason, 0, saved=True), record.file
             record.begin(
                 target.text, preimage, ticket=wish.ticket, origin=target.origin,
                 commands=len(made.commands), gaps=list(made.gaps),
@@ -161,7 +190,7 @@ def restore(
         else:
             preimage = left.preimage
             record.go_on(left)
-        order = Order(device.id, target.text, wish.timer_minutes)
+        order = Order(device.id, target.text, wish.timer_minutes, accept_s=wish.accept_s)
         run = Restore(order, lambda: room.session(device), record, accept)
         with _until_the_end(run):
             ended = run.run(session, preimage, undo=wish.undo, resumed=left is not None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from device_configs import change_commands
+from device_configs import change_commands, restore_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +29,8 @@ DevicesArgument = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group `config`."""
+def register(app: typer.Typer, checks: restore_commands.Checks) -> None:
+    """Add the group `config`. `checks`: how other rooms accept what was restored."""
     group = typer.Typer(
         no_args_is_help=True,
         help="Configurations of firewalls and switches: keep, compare, restore.",
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command()(diff)
     group.command()(search)
     change_commands.register(group)
+    restore_commands.register(group, checks)
 
 
 def trust(

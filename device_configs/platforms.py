@@ -128,7 +128,8 @@ PLATFORMS: dict[str, Platform] = {
         leave="end",
         end=re.compile(r"^end$"),
         refusals=re.compile(
-            r"^\s*%(?! ?(?:Warning|WARNING|INFO|Please|Generating|SYS-|LINK|LINEPROTO|PARSER))|"
+            # Not a line of the log (`%ARCHIVE_DIFF-5-...`).
+            r"^\s*%(?! ?(?:Warning|WARNING|INFO|Please|Generating|[A-Z][A-Z\d_]*-\d-))|"
             r"Command authorization failed|^Command rejected|^\S+ is not running$"
         ),
         warnings=_WARNINGS,

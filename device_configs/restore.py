@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
+from device_configs import deadman
 from device_configs.errors import CommandRefused, DeviceConfigError, SessionLost
 from device_configs.masking import masked
 from device_configs.plan import boots, plan
@@ -25,8 +26,6 @@ Found = TypeVar("Found")
 State = Literal["target", "pre-image", "between"]
 TRIES = 3
 """Plans towards one end; a device that does not get there in three does not get there."""
-_SAVE = (r"[Ss]ave\?.*$", "no\n")
-_CONFIRM = (r"\[confirm\]\s*$", "\n")
 
 
 class Session(Protocol):
@@ -54,11 +53,13 @@ class Order:
     device: str
     target: str
     timer_minutes: int | None = 10
-    """After how long the device restarts by itself unless we say otherwise; None: no timer."""
+    """After how long the device goes back by itself unless we say otherwise; None: no timer."""
     reconnect_s: float = 300.0
     """How long a device that does not answer is tried again."""
     pause_s: float = 2.0
     """Between two tries."""
+    accept_s: float = 0.0
+    """How long what has to be so afterwards is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """In the target, and there after a restart too."""
-        return self.state == "target" and self.saved
+        """In the target, there after a restart too, and all is as it was asked for."""
+        return self.state == "target" and self.saved and not self.reason
 
 
 class _Stop(Exception):  # noqa: N818 - not an error by itself
@@ -98,9 +99,7 @@ class Restore:
         self._accept = accept
         self._session: Session | None = None
         self._preimage = ""
-        self._timer = ""
-        self._inherited = False
-        """Whether a timer of a killed process may run."""
+        self._deadman = deadman.Deadman(record)
         self._commands = 0
         self._stopped = ""
 
@@ -119,8 +118,11 @@ class Restore:
         """
         self._session = session
         self._preimage = preimage
-        # The killed process may have armed it.
-        self._inherited = (undo or resumed) and _has_timer(session.platform)
+        self._deadman.begin(
+            preimage,
+            self._order.target,
+            inherited=(undo or resumed) and _has_timer(session.platform),
+        )
         gaps: tuple[str, ...] = ()
         try:
             gaps = self._asked(self._planned).gaps
@@ -192,6 +194,7 @@ class Restore:
         for number, group in enumerate(what.groups, 1):
             if self._stopped:
                 raise _Stop(self._stopped)
+            self._deadman.prolong(session)
             self._record.note(
                 "group", number=number, of=len(what.groups), risk=group.risk, note=group.note,
                 commands=list(map(masked, group.commands)),
@@ -206,10 +209,21 @@ class Restore:
                     raise _Stop(f"{masked(answer.command)!r} was refused: {answer.error}")
 
     def _check_acceptance(self) -> None:
-        failed = list(self._accept())
-        if failed:
-            self._record.note("not accepted", failed=failed)
-            raise _Stop(f"not accepted: {'; '.join(failed)}")
+        """Ask until everything is so or the patience is over; nothing is saved before."""
+        until, said = time.monotonic() + self._order.accept_s, [""]
+        while failed := list(self._accept()):
+            if self._stopped:
+                break
+            if time.monotonic() >= until:
+                self._record.note("not accepted", failed=failed)
+                raise _Stop(f"not accepted: {'; '.join(failed)}")
+            if failed != said:
+                self._record.note("not yet accepted", failed=failed)
+                said = failed
+            time.sleep(self._order.pause_s)
+            self._deadman.prolong(self._open())
+        if self._stopped:
+            raise _Stop(self._stopped)
 
     def _undo(self, reason: str) -> Outcome:
         """Back to the pre-image by a plan of its own."""
@@ -222,8 +236,8 @@ class Restore:
 
     def _taken_back(self, reason: str) -> Outcome:
         """Disarm; what a killed process has saved already is saved over."""
-        self._disarm()
         session = self._open()
+        self._deadman.call_off(session)
         startup = session.startup()
         if not _boots(session, startup, self._preimage) and _boots(
             session, startup, self._order.target
@@ -238,7 +252,12 @@ class Restore:
         """Accept, disarm, save, compare what will be there after a restart."""
         self._check_acceptance()
         try:
-            self._disarm()
+            if not self._deadman.call_off(self._open()):
+                raise SessionLost(
+                    self._order.device,
+                    "the timer ran out and took the changes back",
+                    "wait: they are made again",
+                )
             session = self._open()
             answer = session.save()
             if answer.error is not None:
@@ -254,10 +273,10 @@ class Restore:
         return Outcome("target", "", self._commands, saved=True)
 
     def _unknown(self, reason: str) -> Outcome:
-        if self._timer:
+        if way := self._deadman.way:
             reason += (
-                f"; the device restarts by itself within {self._order.timer_minutes} minutes and "
-                "then has the pre-image"
+                f"; the device {way.does} by itself within {way.minutes} minutes and then has the "
+                "pre-image"
             )
         return Outcome("between", reason, self._commands, saved=False)
 
@@ -280,7 +299,7 @@ class Restore:
         while True:
             try:
                 session = self._connect()
-                self._rearm(session)
+                self._deadman.rearm(session)
             except DeviceConfigError as error:
                 if time.monotonic() >= until:
                     raise SessionLost(
@@ -317,18 +336,27 @@ class Restore:
     # -- the dead man's timer ---------------------------------------------------------------------
 
     def _arm(self, *, resumed: bool) -> None:
-        """A restart that only we can call off, where the platform has one."""
+        """A way back that only we can call off, where the platform has one."""
         minutes = self._order.timer_minutes
         platform = self._open().platform
         if minutes is None or not _has_timer(platform):
             self._record.note("no timer")
             return
+        if deadman.can_revert(platform, self._preimage, self._order.target):
+            if not resumed and self._asked(deadman.is_reverting):
+                raise DeviceConfigError(
+                    self._order.device,
+                    "somebody's `configure revert timer` runs, and would take this restore back",
+                    "see whose it is; `configure confirm` calls it off",
+                )
+            if not self._armed(deadman.revert(minutes)):
+                return
 
         def starts(text: str) -> bool:
             return self._asked(lambda session: _boots(session, session.startup(), text))
 
         if not starts(self._preimage):
-            if resumed and starts(self._order.target):
+            if resumed and (starts(self._order.target) or not self._asked(self._planned)):
                 # The killed process had come as far as `write memory`.
                 self._record.note("no timer")
                 return
@@ -338,41 +366,23 @@ class Restore:
                 "today's configuration back",
                 "save it first (`write memory`), or restore with --timer 0 and no safety net",
             )
-        # Before it is typed: it may arrive although the session goes.
-        self._timer = f"reload in {minutes}"
-        try:
-            self._asked(lambda session: session.dialogue(self._timer, (_SAVE, _CONFIRM)))
-        except CommandRefused as refused:
-            self._timer = ""
+        if refused := self._armed(deadman.reload(minutes)):
             raise DeviceConfigError(
                 self._order.device,
-                f"the timer cannot be armed ({refused.answer})",
+                f"the timer cannot be armed ({refused})",
                 "let the user reload, or restore with --timer 0 and no safety net",
-            ) from None
-        self._record.note("armed", command=self._timer)
+            )
 
-    def _rearm(self, session: Session) -> None:
-        """A restart has taken the timer away; nothing was saved since it was armed."""
-        if not self._timer:
-            return
+    def _armed(self, way: deadman.WayBack) -> str:
+        """Arm it; why the device would not, where it would not."""
+        self._deadman.choose(way)
         try:
-            session.dialogue(self._timer, (_SAVE, _CONFIRM))
+            self._asked(self._deadman.hold)
         except CommandRefused as refused:
-            self._record.note("not armed again", answer=refused.answer)
-        except DeviceConfigError:
-            session.close()
-            raise
-
-    def _disarm(self) -> None:
-        """Call the restart off; on a device that has restarted meanwhile there is none."""
-        if not self._timer and not self._inherited:
-            return
-        try:
-            self._open().dialogue("reload cancel", (_CONFIRM,))
-        except CommandRefused as refused:
-            self._record.note("no timer to call off", answer=refused.answer)
-        self._timer, self._inherited = "", False
-        self._record.note("disarmed")
+            self._deadman.choose(None)
+            return refused.answer
+        self._record.note("armed", command=way.arm)
+        return ""
 
 
 def _has_timer(platform: Platform) -> bool:

@@ -182,10 +182,16 @@ class Session:
     ) -> str:
         """The output of a command that asks back; each pair is (regex of a question, reply).
 
-        A question without a reply is answered `no` and raises `CommandRefused`.
+        A refusal raises `CommandRefused`, and so does a question without a reply, which is answered
+        `no`. Configuration mode is left again where the command has entered it.
         """
         replies = [(re.compile(pattern), reply) for pattern, reply in answers]
-        return self._terminal.ask(command, silence_s=timeout_s, replies=replies, settle=True)
+        output = self._terminal.ask(command, silence_s=timeout_s, replies=replies, settle=True)
+        refusal = self.platform.refusal(output)
+        if refusal is not None:
+            raise CommandRefused(self.subject, command, refusal, "see whether the user may do this")
+        self._leave_configuration()
+        return output
 
     def configure(
         self,

@@ -68,9 +68,10 @@ class Bench:
 @pytest.fixture
 def bench(devices: Any, tmp_path: Path) -> Iterator[Callable[[], Any]]:
     @contextmanager
-    def make() -> Iterator[Bench]:
+    def make(**options: Any) -> Iterator[Bench]:
         saved = devices.Device("asa", ASA).running()
-        device = devices.Device("asa", saved, management=devices.Management("10.0.0.9", "inside"))
+        way = devices.Management("10.0.0.9", "inside")
+        device = devices.Device("asa", saved, management=way, **options)
         with device.serve() as box:
             file = tmp_path / "pasprobe.toml"
             file.write_text(
@@ -198,4 +199,23 @@ def test_a_block_goes_in_front_and_allow_brings_back_exactly_what_was(
         assert len(block.placed) == 2
         blocking.let_in(it.room, it.known, block, lambda _: None)
         assert it.device.same_as(it.running), it.device.difference(it.running)
+        assert blocks.load(it.room.folder) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"failover": "standby"}, "restore the active unit"),
+        ({"contexts": {"admin": ASA, "shop": "hostname s\n"}}, "make each context a"),
+    ],
+)
+def test_a_unit_whose_configuration_is_not_its_own_is_neither_restored_nor_blocked(
+    bench: Any, options: dict[str, Any], says: str
+) -> None:
+    with bench(**options) as it:
+        with pytest.raises(DeviceConfigError, match=says):
+            it.restore()
+        with pytest.raises(DeviceConfigError, match=says):
+            blocking.shut_out(it.room, it.known, "192.0.2.7", None, lambda _: None)
+        assert it.device.configured() == []
         assert blocks.load(it.room.folder) == ()

@@ -549,6 +549,14 @@ class Device:
         self._disarm()
         return ""
 
+    def revert_text(self) -> str:
+        """`show archive config rollback timer`: the refusal and "Timer value" as NAPALM's tests for
+        IOS expect them."""
+        if self.pending != "revert":
+            raise Refused("%No Rollback Confirmed Change pending\n")
+        left = max(0.0, self._deadline - time.monotonic()) / self.minute_s
+        return f"Timer type: absolute timer\nTimer value: {round(left)} min\n"
+
     def revert_now(self) -> str:
         """`configure revert now`."""
         if self.pending != "revert":

@@ -396,6 +396,8 @@ class Shell:
             return device.access_list_text(self.context, words[-1] if len(words) > 1 else "")
         if words[:2] == ["interface", "ip"] or words[:3] == ["ip", "interface", "brief"]:
             return device.interface_text(self.context)
+        if words == ["archive", "config", "rollback", "timer"] and ios:
+            return device.revert_text()
         if word == "archive" and ios:
             return "The maximum archive configurations allowed is 10.\n"
         raise Refused(rules.invalid(device.platform))
