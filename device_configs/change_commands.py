@@ -68,7 +68,8 @@ def drift(
         say([one.as_json() for one in found])
     else:
         for one in found:
-            typer.echo(f"{one.device}: {one.error or one.state}")
+            # An error names its device or file by itself.
+            typer.echo(one.error or f"{one.device}: {one.state}")
             for section in one.sections:
                 typer.echo(f"  {' / '.join(section.section) or '(top level)'}")
                 for sign, lines in (("-", section.removed), ("+", section.added)):

@@ -58,13 +58,14 @@ def trust(
 ) -> None:
     """Trust the host key that a device shows, after asking; from then on no other is accepted.
 
-    Exit 1: a key was not accepted.
+    Exit 1: a key was not accepted, or one of several devices did not show any.
 
     Example: pasprobe config trust pix-infomil
     """
     import json
 
     from device_configs.backup import hosts_of
+    from device_configs.errors import DeviceConfigError
     from device_configs.trusting import trust as trust_device
     from device_configs.wire import Patience
 
@@ -77,10 +78,19 @@ def trust(
         return typer.confirm(f"{host}:{port} shows {shown}. Trust it?", err=True)
 
     said, refused = [], False
-    for device in _devices(loaded, devices):
+    chosen = _devices(loaded, devices)
+    for device in chosen:
         if not devices and device.transport == "telnet" and device.jump is None:
             continue
-        keys = trust_device(device, os.environ, hosts, Patience(), replace=replace, agree=agree)
+        try:
+            keys = trust_device(device, os.environ, hosts, Patience(), replace=replace, agree=agree)
+        except DeviceConfigError as error:
+            if len(chosen) == 1:
+                raise
+            # The other devices' keys are looked at all the same.
+            typer.echo(f"pasprobe: {error}", err=True)
+            refused = True
+            continue
         refused = refused or not keys
         said += [(device.id, key) for key in keys]
     if as_json:

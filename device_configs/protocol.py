@@ -51,6 +51,7 @@ class Protocol:
         self._device = device
         self._tell = tell
         self._lock = contextlib.ExitStack()
+        self._unwritable = False
         self.file = self._folder / "none"
 
     def __enter__(self) -> Self:
@@ -91,7 +92,11 @@ class Protocol:
         self.note("resumed")
 
     def note(self, event: str, **facts: Any) -> None:
-        """Write down an event; on disk when this returns. Commands and answers are masked."""
+        """Write down an event; on disk when this returns. Commands and answers are masked.
+
+        Raises `HistoryError` at the first event that cannot be written, which ends the restore; the
+        way back is gone without a protocol.
+        """
         row = {"at_ns": time.time_ns(), "event": event}
         row |= {key: masked(v) if isinstance(v, str) else v for key, v in facts.items()}
         try:
@@ -101,7 +106,9 @@ class Protocol:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            raise disk_error(self.file, error) from None
+            if not self._unwritable:
+                self._unwritable = True
+                raise disk_error(self.file, error) from None
         # The operator's screen may be gone; the restore runs on.
         with contextlib.suppress(OSError, ValueError):
             self._tell(row)

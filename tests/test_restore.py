@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -219,3 +220,25 @@ def test_a_unit_whose_configuration_is_not_its_own_is_neither_restored_nor_block
             blocking.shut_out(it.room, it.known, "192.0.2.7", None, lambda _: None)
         assert it.device.configured() == []
         assert blocks.load(it.room.folder) == ()
+
+
+def test_a_protocol_that_cannot_be_written_any_more_leads_back_to_the_preimage(bench: Any) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(event: Any) -> None:
+        if event["event"] == "group" and event["number"] == 1:
+            (file,) = (it.room.folder / "restores" / "fw-1").glob("*.jsonl")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, before[1]))
+
+    with bench() as it:
+        try:
+            outcome, file = restore(it.room, it.known, Target(it.target, "a test"), Wish(), full)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert outcome is not None
+        assert (outcome.state, outcome.saved) == ("pre-image", False)
+        assert str(file) in outcome.reason
+        assert it.device.same_as(it.running), it.device.difference(it.running)
+        assert it.device.pending is None
+        # It is over, though its end could not be written down.
+        assert it.restore()[0].good
