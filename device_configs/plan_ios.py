@@ -59,6 +59,8 @@ _RULES = (
     Rule(_LOGICAL.pattern, "many", 10, "interfaces",
          "traffic", enters=True),
     Rule(r"interface ", "many", 10, "interfaces", "traffic", remove="", enters=True),
+    # FRR keeps several, and takes a second one beside the first.
+    Rule(r"ip address \S+/\d+", "many", 0, *_IF),
     Rule(r"ip address \S+ \S+ secondary", "many", 0, *_IF, gap=_ADDRESS_GAP, clash=_network),
     Rule(r"ip address\b", "one", 0, *_IF, "no {key}", gap=_ADDRESS_GAP, valued=True,
          clash=_network),

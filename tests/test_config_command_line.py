@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -45,17 +48,22 @@ class Desk:
     def __init__(self, folder: Path, device: Any) -> None:
         self.folder, self.device = folder, device
 
+    environ: ClassVar = {"PATH": "/usr/bin:/bin", "PW": "admin-pw", "EN": "enable-pw"}
+
+    def line(self, *words: str) -> list[str]:
+        file = str(self.folder / "pasprobe.toml")
+        return [sys.executable, "-P", "-m", "pasprobe", "config", *words, "--config", file]
+
     def config(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-m", "pasprobe", "config", *words,
-             "--config", str(self.folder / "pasprobe.toml")],
+            self.line(*words),
             cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", "PW": "admin-pw", "EN": "enable-pw", **environ},
+            env={**self.environ, **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-        )  # fmt: skip
+        )
 
     def json(self, code: int, *words: str) -> Any:
         done = self.config(*words, "--json")
@@ -200,3 +208,96 @@ def test_a_block_whose_time_is_over_ends_and_one_lost_device_holds_up_no_other(d
     assert said[1]["state"] == "allowed"
     assert "no such [[device]]" in said[0]["state"]
     assert desk.device.running() == before
+
+
+def test_what_a_killed_restore_left_is_taken_back_or_gone_on_with(desk: Desk, devices: Any) -> None:
+    target = desk.folder / "target.cfg"
+    deny = "access-list OUT extended deny"
+    target.write_text(
+        desk.device.running().replace(deny, EXTRA + EXTRA.replace("0.6", "0.7") + deny)
+    )
+    before, words = desk.device.running(), ("restore", "fw-1", "--to", str(target), "--yes")
+    for way, state in (("--undo", "pre-image"), ("--resume", "target")):
+        desk.device.faults.append(devices.Fault("slow", at=2, seconds=1.0))
+        typed = len(desk.device.configured())
+        child = subprocess.Popen(
+            desk.line(*words), cwd=ROOT, env=desk.environ, stdout=subprocess.DEVNULL
+        )
+        while len(desk.device.configured()) == typed:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.kill()
+        child.wait()
+        # What had arrived is carried out all the same.
+        while desk.device.open_sessions:
+            time.sleep(0.01)
+        if way == "--undo":
+            desk.refused(*words, says="go on with --resume, or go back to what it had with --undo")
+            desk.refused("restore", "fw-1", way, "--dry-run", says="no dry run")
+            # Nobody is there who could say yes.
+            assert desk.config("restore", "fw-1", way).returncode == 1
+        done = desk.json(1 if way == "--undo" else 0, "restore", "fw-1", way, "--yes")
+        assert (done["state"], done["saved"]) == (state, state == "target")
+        end = target.read_text() if state == "target" else before
+        assert desk.device.same_as(end), desk.device.difference(end)
+        assert desk.device.pending is None
+
+
+def test_rules_come_as_table_csv_and_json_out_of_a_backup_with_hits_of_the_device(
+    desk: Desk,
+) -> None:
+    desk.refused("rules", "fw-1", says="there is no backup of it")
+    assert desk.config("backup", "fw-1").returncode == 0
+    rows = desk.json(0, "rules", "fw-1")
+    assert [(row["number"], row["interface"], row["action"], row["hits"]) for row in rows] == [
+        (1, "outside", "permit", None),
+        (2, "outside", "deny", None),
+    ]
+    assert (rows[0]["destination"], rows[0]["destination_port"]) == ("host 10.0.0.5", "eq https")
+    asked = list(csv.DictReader(desk.config("rules", "fw-1", "--hits", "--csv").stdout.split("\n")))
+    assert [row["hits"] for row in asked] == ["0", "0"]
+    assert [row["list"] for row in asked] == ["OUT", "OUT"]
+    assert "host 10.0.0.5" in desk.config("rules", "fw-1").stdout
+    desk.refused("rules", "fw-1", "--at", "2001-01-01", says="ask for a time after that")
+    desk.refused("rules", "fw-9", says="no such [[device]]")
+
+
+def test_what_bootstrap_prints_lets_the_rest_be_restored(devices: Any, tmp_path: Path) -> None:
+    with _desk(devices, tmp_path) as desk:
+        blank = devices.Device.blank(
+            "asa", ("GigabitEthernet0/0", "GigabitEthernet0/1"), user="admin",
+            management=devices.Management("10.0.0.9", "inside"),
+        )  # fmt: skip
+        lines = desk.json(0, "bootstrap", "fw-1", "--to", "template")["lines"]
+        assert desk.config("bootstrap", "fw-1", "--to", "template").stdout.splitlines() == lines
+        assert "username admin" in "\n".join(lines)
+        desk.refused("bootstrap", "fw-1", says="there is no backup of it")
+        console = blank.session("console", None)
+        console.greet()
+        for line in lines:
+            console.receive(f"{line}\r")
+            if console.question is not None:
+                console.receive("\r")  # the enable password of a blank unit is empty
+        file = desk.folder / "pasprobe.toml"
+        with blank.serve() as box:
+            file.write_text(file.read_text().replace("port = ", f"port = {box.ssh_port} #"))
+            assert desk.config("trust", "fw-1", "--yes").returncode == 0
+            to = ("restore", "fw-1", "--to", "template", "--yes")
+            done = desk.json(0, *to, "--replacement")
+            assert (done["state"], done["saved"]) == ("target", True)
+            assert blank.same_as(desk.device.running()), blank.difference(desk.device.running())
+
+
+def test_a_dead_device_does_not_keep_the_others_from_being_trusted(desk: Desk) -> None:
+    file = desk.folder / "pasprobe.toml"
+    text = file.read_text()
+    dead = re.sub(r"port = \d+", "port = 9", text[text.index("[[device]]") :])
+    kept = text[: text.index("[[device]]")]
+    file.write_text(f"{kept}{dead.replace('fw-1', 'dead')}{text[len(kept) :]}")
+    (desk.folder / "kept" / "known_hosts").unlink()
+    done = desk.config("trust", "--yes")
+    assert done.returncode == 1
+    assert "dead: " in done.stderr
+    assert "fw-1: " in done.stdout
+    desk.refused("trust", "dead", "--yes", says="shows no host key")
+    assert [one["new"] for one in desk.json(0, "trust", "fw-1")] == [False]
