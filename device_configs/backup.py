@@ -19,7 +19,7 @@ from device_configs.facts import Facts
 from device_configs.history import History, Meta, Seen, Version
 from device_configs.known_hosts import KnownHosts
 from device_configs.platforms import Platform
-from device_configs.sections import masked, parse
+from device_configs.sections import masked, parse, revealed
 from device_configs.session import Session, open_session
 from device_configs.wire import Patience
 from inventory.errors import ConfigurationError, Problem, SecretError
@@ -245,7 +245,8 @@ def _notes(device: str, fetched: Fetched, history: History) -> Iterable[str]:
 
 def _differ(fetched: Fetched, startup: str) -> bool:
     running = fetched.platform.stable(fetched.parts["running"])
-    return parse(running) != parse(startup)
+    # A key that is masked in the startup configuration alone is no difference.
+    return parse(running) != parse(revealed(startup, running))
 
 
 def _last_running(history: History, device: str) -> str | None:

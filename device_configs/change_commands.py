@@ -53,6 +53,7 @@ def drift(
     Example: pasprobe config drift --group pix
     """
     from device_configs.drift import drift as compared
+    from device_configs.errors import DeviceConfigError
 
     room = room_of(config)
     chosen = [
@@ -63,6 +64,10 @@ def drift(
     ]
     for name in devices or ():
         device_of(config, name)
+    if not chosen:
+        what = "no device has a template" if group is None else f"no such device in group {group!r}"
+        remedy = "write template into a [[device]], or name another group"
+        raise DeviceConfigError(str(room.loaded.path), what, remedy)
     found = [compared(d, room.rendered, room.live if live else room.last) for d in chosen]
     if as_json:
         say([one.as_json() for one in found])
