@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from device_configs.errors import DeviceConfigError
-from device_configs.sections import Line, family, hostname, masked, parse
+from device_configs.sections import Family, Line, family, masked, parse
 from inventory.operations import Device
 
 
@@ -31,6 +31,12 @@ def bootstrap(device: Device, target: str) -> tuple[str, ...]:
             "write access_interface in the [[device]]",
         )
     chosen = tuple(_ios(device, lines, port) if kind == "ios" else _firewall(device, lines, port))
+    if missing := _missing(device, chosen, port, kind):
+        raise DeviceConfigError(
+            device.id,
+            f"the target has no {missing}, so it could not be reached",
+            "give a whole configuration as target, and see that access_interface is right",
+        )
     if hidden := masked(chosen):
         raise DeviceConfigError(
             device.id,
@@ -43,6 +49,20 @@ def bootstrap(device: Device, target: str) -> tuple[str, ...]:
         size = "general-keys modulus 2048" if kind == "ios" else "modulus 2048"
         typed.append(f"crypto key generate rsa {size}")
     return (*typed, "end" if kind != "pix6" else "exit", "write memory")
+
+
+def _missing(device: Device, chosen: tuple[Line, ...], port: str, kind: Family) -> str:
+    """What the session will need and the lines do not have; empty where it is all there."""
+    texts = [line.text for line in chosen]
+    below = [child.text for line in chosen for child in line.children]
+    if not any(text.startswith("hostname ") for text in texts):
+        return "hostname"
+    if not any(text.startswith("ip address ") for text in (*texts, *below)):
+        return f"address of the interface {port}"
+    if kind == "ios":
+        return "" if any(text.startswith("line vty") for text in texts) else "line vty"
+    entry = f"`{device.transport} NETWORK MASK {port}`"
+    return "" if any(re.match(rf"{device.transport} \d", text) for text in texts) else entry
 
 
 def _typed(lines: tuple[Line, ...]) -> Iterator[str]:
@@ -101,8 +121,6 @@ def _firewall(device: Device, lines: tuple[Line, ...], port: str) -> Iterator[Li
 
 def _ios(device: Device, lines: tuple[Line, ...], port: str) -> Iterator[Line]:
     """IOS: a VLAN interface needs its VLAN and one port in it."""
-    if hostname("\n".join(line.text for line in lines)) is None:
-        raise DeviceConfigError(device.id, "the target has no hostname", "add one")
     vlan = re.match(r"Vlan(\d+)$", port, re.IGNORECASE)
     plugged = _plugged(lines, vlan[1]) if vlan else None
     for line in lines:

@@ -275,6 +275,9 @@ def test_what_bootstrap_prints_lets_the_rest_be_restored(devices: Any, tmp_path:
         assert desk.config("bootstrap", "fw-1", "--to", "template").stdout.splitlines() == lines
         assert "username admin" in "\n".join(lines)
         desk.refused("bootstrap", "fw-1", says="there is no backup of it")
+        (desk.folder / "part.cfg").write_text("interface GigabitEthernet0/1\n nameif inside\n")
+        file = str(desk.folder / "part.cfg")
+        desk.refused("bootstrap", "fw-1", "--to", file, says="the target has no hostname")
         console = blank.session("console", None)
         console.greet()
         for line in lines:

@@ -8,6 +8,7 @@ import pytest
 
 from device_configs.bootstrap import bootstrap
 from device_configs.changing import Room
+from device_configs.errors import DeviceConfigError
 from device_configs.plan import plan
 from device_configs.render import RenderError
 from device_configs.rules import hit_counts, rules
@@ -43,6 +44,26 @@ def test_an_example_boots_on_the_device_and_is_what_it_says(
     assert typed[-1] == "write memory"
     assert any(line.strip().startswith("ip address") for line in typed)
     assert any(line.startswith("username restore") for line in typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "gone", "says"),
+    [
+        ("pix-1", "hostname", "no hostname"),
+        ("pix-1", "ip address inside", "no address of the interface inside"),
+        ("pix-1", "telnet", "no `telnet NETWORK MASK inside`"),
+        ("asa-1", "ssh", "no `ssh NETWORK MASK inside`"),
+        ("switch-1", "line vty", "no line vty"),
+    ],
+)
+def test_what_could_not_be_reached_is_not_typed_on_a_console(
+    room: Room, name: str, gone: str, says: str
+) -> None:
+    known = next(d for d in room.loaded.configuration.devices if d.id == name)
+    lines = room.rendered(known).splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith(gone))
+    with pytest.raises(DeviceConfigError, match=says):
+        bootstrap(known, text)
 
 
 def test_a_missing_variable_is_named_with_its_line(room: Room, tmp_path: Path) -> None:
