@@ -17,7 +17,7 @@ import numpy.typing as npt
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
-Method = Literal["icmp", "stamp"]
+Method = Literal["icmp", "stamp", "tcp"]
 StampFormat = Literal["ntp", "ptp"]
 
 
@@ -69,7 +69,7 @@ class TrainPlan:
     packets: int
     spacing_ns: int
     size: int
-    """Octets of the ICMP message (8 of header included) or of the UDP payload."""
+    """Octets of the ICMP message (8 of header included) or of the UDP payload; 0 for TCP."""
     timeout_ns: int
     dscp: int = 0
     port: int = 862
@@ -155,6 +155,8 @@ class TrainSamples:
     """How far CLOCK_REALTIME moved against CLOCK_MONOTONIC during the train."""
     missed: bool = False
     """The slot was overrun: nothing was sent."""
+    refused: int = 0
+    """TCP: attempts that the far end answered with a refusal (RST)."""
     address_kept: bool = False
     """The name did not resolve, the last good address was used."""
     unresolved: bool = False

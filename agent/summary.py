@@ -45,6 +45,7 @@ ICMP_ERRORS = "icmp-errors"
 CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
 SPOOFED = "spoofed"
 SAME_CLOCK = "same-clock"
+REFUSED = "refused"
 
 FLAGS = {
     ADDRESS_KEPT: "the name did not resolve; its last good address was used",
@@ -56,6 +57,7 @@ FLAGS = {
     CLOCK_UNSYNCHRONISED: "the kernel says that the own clock is not synchronised",
     SPOOFED: "replies named this train with a wrong key or from another address",
     SAME_CLOCK: "both ends read this host's clock, so the one-way error is 0 by construction",
+    REFUSED: "the host refused a TCP connection: it is there, the application is not",
 }
 """What a reader should know and that spoils nothing, in the order in which records list it."""
 
@@ -139,6 +141,7 @@ def summarise(samples: TrainSamples, context: TrainContext) -> TrainRecord:
         CLOCK_UNSYNCHRONISED: not samples.clock.synchronised,
         SPOOFED: samples.spoofed > 0,
         SAME_CLOCK: context.same_clock and one_way.forward is not None,
+        REFUSED: samples.refused > 0,
     }
     lost_forward, lost_backward = loss_by_direction(samples) or (None, None)
     return TrainRecord(

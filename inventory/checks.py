@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from inventory.applications import own_path
 from inventory.models import smallest_stamp
 from inventory.services import SERVICES
 from inventory.toml_lines import Place
@@ -247,6 +248,54 @@ def paths_measure_what_is_there(tables: Tables) -> Iterator[Finding]:
             )
 
 
+def applications_can_be_checked(tables: Tables) -> Iterator[Finding]:
+    """Each application's check has a PAS and a service that are there, and a name of its own."""
+    listed = {item.get("id"): item.get("services") for item in tables.get("pas", ())}
+    paths = {item.get("id") for item in tables.get("path", ())}
+    for item in tables.get("client", ()):
+        names: set[str] = set()
+        for index, one in enumerate(item.get("applications") or ()):
+            place: Place = ("applications", index)
+            client = item.get("name")
+            if one.name in names or (client and own_path(client, one.name) in paths):
+                yield Finding(
+                    item,
+                    (*place, "name"),
+                    f'name = "{one.name}": its checks would be told by a path id that is taken',
+                    "give it another name",
+                )
+            names.add(one.name)
+            if one.pas is not None and one.pas not in listed and None not in listed:
+                yield Finding(
+                    item,
+                    (*place, "pas"),
+                    f'pas = "{one.pas}": there is no such [[pas]]',
+                    nearest(one.pas, [name for name in listed if name])
+                    or f'add a [[pas]] with id = "{one.pas}"',
+                )
+            if one.service is None:
+                continue
+            rule, services = SERVICES.get(one.service), listed.get(one.pas)
+            if rule is None:
+                message, remedy = (
+                    f'unknown service "{one.service}"',
+                    nearest(one.service, list(SERVICES)),
+                )
+            elif rule.per_pas and one.pas is None:
+                message = f"{one.service} is a service of a PAS, and no pas is named"
+                remedy = "write pas, or leave service out"
+            elif (
+                rule.per_pas
+                and services is not None
+                and one.service not in {e.id for e in services}
+            ):
+                message = f'pas "{one.pas}" does not have the service {one.service}'
+                remedy = "name a service that it has, or leave service out"
+            else:
+                continue
+            yield Finding(item, (*place, "service"), message, remedy)
+
+
 def trains_fit(tables: Tables) -> Iterator[Finding]:
     """A train is over before the next begins, and its packets can hold what they must."""
     for item in tables.get("path", ()):
@@ -287,5 +336,6 @@ RULES: tuple[Rule, ...] = (
     services_suit_their_pas,
     contract_services_are_charged_as_a_whole,
     paths_measure_what_is_there,
+    applications_can_be_checked,
     trains_fit,
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from inventory.limits import LimitSource
     from inventory.load import Loaded
     from inventory.models import Influxdb
-    from inventory.overview import DeviceOverview, PathOverview
+    from inventory.overview import CheckOverview, DeviceOverview, PathOverview
 
 CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
 
@@ -70,7 +70,7 @@ def register(
             typer.Option("--influx", help="Try the InfluxDB: write, read back, compare, clean up."),
         ] = False,
         as_json: Annotated[
-            bool, typer.Option("--json", help="A list, an object a path or device.")
+            bool, typer.Option("--json", help="A list, an object a path, application or device.")
         ] = False,
     ) -> None:
         """Say what would be measured and polled, or all that is wrong and where.
@@ -82,7 +82,13 @@ def register(
         from inventory.errors import ConfigurationError
         from inventory.load import load
         from inventory.overview import as_json as row_as_json
-        from inventory.overview import device_as_json, device_overview, overview
+        from inventory.overview import (
+            check_as_json,
+            check_overview,
+            device_as_json,
+            device_overview,
+            overview,
+        )
 
         try:
             loaded = load(config, environ=os.environ)
@@ -94,14 +100,20 @@ def register(
                 raise typer.Exit(1)
             return
         rows = overview(loaded.configuration, limits())
+        applications = check_overview(loaded.configuration)
         devices = device_overview(loaded.configuration)
         if as_json:
             import json
 
-            said = [*map(row_as_json, rows), *map(device_as_json, devices)]
+            said = [
+                *map(row_as_json, rows), *map(check_as_json, applications),
+                *map(device_as_json, devices),
+            ]  # fmt: skip
             typer.echo(json.dumps(said, indent=2))
         else:
             _print_overview(loaded, rows)
+            if applications:
+                _print_applications(applications)
             if devices:
                 _print_devices(devices)
 
@@ -161,6 +173,30 @@ def _print_overview(loaded: Loaded, rows: tuple[PathOverview, ...]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print("packets/s and kbit/s: sent, on average, from the IP header on", style="dim")
+
+
+def _print_applications(rows: tuple[CheckOverview, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from inventory.values import format_duration
+
+    table = Table(title="applications")
+    for heading in ("application", "client", "check", "path", "how"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        one = row.check.application
+        how = f"every {format_duration(one.every_ns)}, timeout {format_duration(one.timeout_ns)}"
+        parts = [how] if row.check.own else []
+        table.add_row(
+            Text(one.name if row.here else f"{one.name} (not checked here)"),
+            Text(row.check.client),
+            Text(f"{one.host} {one.check}"),
+            Text(row.check.path),
+            Text("\n".join([*parts, *(f"({note})" for note in row.notes)])),
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _print_devices(rows: tuple[DeviceOverview, ...]) -> None:

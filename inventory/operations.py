@@ -29,6 +29,7 @@ from inventory.values import (
     TimeZone,
     Whole,
     between,
+    format_duration,
     reading,
     refuse,
 )
@@ -40,6 +41,10 @@ HourClass = Literal["working", "other"]
 """Procedure, 5.2.2.2: heures ouvrées, heures non ouvrées."""
 SUBJECT_FIELDS = ("operator", "client", "address", "criticality", "ticket", "severity", "services")
 """What the subject of a notice can be made of."""
+
+
+CHECK_PACKETS, CHECK_SPACING_NS = 3, 100_000_000
+"""The train of an ICMP check: answered when one of three comes back."""
 
 
 def _in_its_folder(file: Path, info: ValidationInfo) -> Path:
@@ -329,6 +334,39 @@ class Application(Table):
     name: Text
     host: Host
     check: Annotated[str, StringConstraints(pattern=r"^(icmp|tcp:[1-9][0-9]{0,4})$")]
+    """`icmp`: it answers an echo request; `tcp:443`: it accepts a connection."""
+    pas: Identifier | None = None
+    """From which PAS; None: by the host whose `[agent]` has no `pas`."""
+    every_ns: Annotated[DurationNs, between("1s", "24h")] = Field(
+        default=60_000_000_000, validation_alias="every"
+    )
+    timeout_ns: Annotated[DurationNs, between("100ms", "1m")] = Field(
+        default=3_000_000_000, validation_alias="timeout"
+    )
+    service: Identifier | None = None
+    """The service whose outage it is when it fails; None: a person decides."""
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port; None for ICMP."""
+        return int(self.check.partition(":")[2]) if self.check != "icmp" else None
+
+    @field_validator("check")
+    @classmethod
+    def _a_port_that_exists(cls, check: str) -> str:
+        if check != "icmp" and int(check.partition(":")[2]) > 65_535:
+            raise refuse("TCP ports end at 65535", 'write the port as in "tcp:443"')
+        return check
+
+    @model_validator(mode="after")
+    def _over_before_the_next(self) -> Application:
+        lasts = CHECK_PACKETS * CHECK_SPACING_NS + self.timeout_ns
+        if lasts > self.every_ns:
+            raise refuse(
+                f"a check lasts up to {format_duration(lasts)}, longer than its interval",
+                "a shorter timeout, or a longer every",
+            )
+        return self
 
 
 class Client(Table):

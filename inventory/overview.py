@@ -1,4 +1,4 @@
-"""What a configuration would measure and ask: rows for paths and devices, which `check` prints."""
+"""What a configuration would measure and ask, as rows: paths, applications, devices (`check`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from inventory.applications import Check, checks, run_here
 from inventory.limits import Limits, LimitSource
 from inventory.models import (
     Configuration,
@@ -66,6 +67,50 @@ def overview(configuration: Configuration, limits: LimitSource) -> tuple[PathOve
             )
         )
     return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOverview:
+    """One application of a client, and whose trains check it."""
+
+    check: Check
+    here: bool
+    """This host makes them (`[agent] pas`)."""
+    notes: tuple[str, ...]
+
+
+def check_overview(configuration: Configuration) -> tuple[CheckOverview, ...]:
+    """Every application of a checked configuration, in its order."""
+    mine = {check.path for check in run_here(configuration)}
+    mine |= {path.id for path in own_paths(configuration)}
+    return tuple(
+        CheckOverview(one, one.path in mine, tuple(_check_notes(one)))
+        for one in checks(configuration)
+    )
+
+
+def _check_notes(check: Check) -> Iterator[str]:
+    if not check.own:
+        yield "by the trains of this path"
+    elif check.application.pas is None:
+        yield "no pas: checked by a host whose [agent] has no pas"
+
+
+def check_as_json(row: CheckOverview) -> dict[str, Any]:
+    """One application for machines."""
+    one = row.check.application
+    return {
+        "application": one.name,
+        "client": row.check.client,
+        "host": one.host,
+        "check": one.check,
+        "path": row.check.path,
+        "pas": one.pas,
+        "every_ns": one.every_ns if row.check.own else None,
+        "timeout_ns": one.timeout_ns if row.check.own else None,
+        "notes": list(row.notes),
+        "here": row.here,
+    }
 
 
 @dataclass(frozen=True, slots=True)

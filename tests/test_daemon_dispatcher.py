@@ -70,13 +70,13 @@ class Desk:
     """A dispatcher with everything around it."""
 
     def __init__(self, lookup: Callable[[str], Sequence[str]] = lambda _: ["192.0.2.9"]) -> None:
-        self.clock, self.engine = Turned(), Obedient()
+        self.clock, self.engine, self.connector = Turned(), Obedient(), Obedient()
         self.records: list[Record] = []
         self.dispatcher = Dispatcher(
-            self.engine, Resolver(lookup, timeout_s=0.2), self.clock, self._put,
+            self.engine, self.connector, Resolver(lookup, timeout_s=0.2), self.clock, self._put,
             lambda *_: None, random.Random(7),
         )  # fmt: skip
-        self.engine.hear = self.dispatcher.on_message
+        self.engine.hear = self.connector.hear = self.dispatcher.on_message
 
     def _put(self, records: Iterable[Record]) -> None:
         self.records += records
@@ -135,6 +135,26 @@ def test_the_plan_on_record_asks_for_exactly_the_trains_that_were_ordered() -> N
             if order.plan.path == name and order.start_ns < desk.clock.boot_ns
         ]
         assert planned_trains(plans, 0, UTC0 + desk.clock.boot_ns) == len(begun)
+
+
+def check(name: str) -> Assignment:
+    one = path(name, every_s=5)
+    return replace(one, plan=replace(one.plan, method="tcp", packets=1, port=443))
+
+
+def test_tcp_attempts_need_no_engine_and_outlive_it() -> None:
+    desk = Desk()
+    desk.engine.ready = False
+    desk.dispatcher.apply(paths(check("c")))
+    desk.go(12)
+    assert desk.engine.orders == {}
+    assert len(desk.connector.orders) >= 2
+    desk.dispatcher.on_engine_death()
+    assert desk.dispatcher.lost_with_engine == 0
+    for token in list(desk.connector.orders):
+        desk.connector.finish(token)
+    trains = [one for one in desk.of(TrainRecord, "c") if isinstance(one, TrainRecord)]
+    assert {(one.method, one.received) for one in trains} == {("tcp", 1)}
 
 
 def test_slots_that_passed_while_the_process_slept_are_each_on_record() -> None:

@@ -37,7 +37,7 @@ from inventory.models import Influxdb
 from inventory.models import Path as MeasuredPath
 from inventory.operations import Application, Client, Server
 from timeseries.reader import Reader
-from timeseries.records import TrainRecord
+from timeseries.records import PlanRecord, TrainRecord
 
 CONTRACT = Path(__file__).parents[1] / "examples" / "contract"
 ROME = ZoneInfo("Europe/Rome")
@@ -61,11 +61,18 @@ def june() -> Inputs:
 class Trains:
     """A store with trains of one path a minute: (minute, received, valid)."""
 
-    def __init__(self, path: str, trains: list[tuple[int, int, bool]]) -> None:
-        self._path, self._trains = path, trains
+    def __init__(self, path: str, trains: list[tuple[int, int, bool]], planned: int) -> None:
+        self._path, self._trains, self._planned = path, trains, planned
+
+    def plans(self, path: str, from_ns: int = 0, to_ns: int = 0) -> Iterator[PlanRecord]:
+        if path == self._path and self._planned and from_ns < to_ns:
+            start, minutes = ns("2011-06-01T00:00"), self._planned
+            yield PlanRecord("a", path, start, True, MINUTE, 1, None)
+            yield PlanRecord("a", path, start + minutes * MINUTE, False, MINUTE, 1, None)
 
     def trains(self, path: str, from_ns: int = 0, to_ns: int = 0) -> Iterator[TrainRecord]:
-        assert path == self._path
+        if path != self._path:
+            return
         for minute, received, valid in self._trains:
             start = ns("2011-06-01T00:00") + minute * MINUTE
             if from_ns <= start < to_ns:
@@ -90,11 +97,13 @@ def supervision(
     *,
     client: Client = CLIENT,
     facts: Facts | None = None,
+    path: str = PATH.id,
+    planned: int = 0,
 ) -> Supervision:
-    configuration = june.configuration.model_copy(update={"paths": (PATH,)})
+    configuration = june.configuration.model_copy(update={"paths": (PATH,), "clients": (client,)})
     return supervised(
         configuration, client, june.period, june.facts if facts is None else facts,
-        cast(Reader, Trains(PATH.id, list(trains))), zone=ROME, calendars=june.calendars,
+        cast(Reader, Trains(path, list(trains), planned)), zone=ROME, calendars=june.calendars,
         as_of_ns=june.as_of_ns,
     )  # fmt: skip
 
@@ -119,16 +128,27 @@ def test_the_rate_is_the_share_of_answered_checks_and_spoiled_ones_do_not_count(
 
     first, second = table(document, "rates", "rates")
     assert first[:3] == ("tills", "192.0.2.77", "icmp")
-    assert first[3] == 4
-    assert first[4] == Number(Fraction(75), "percent", "down")
-    assert first[5:7] == (1, Number(Fraction(2), "minutes", "up"))
-    # Nothing checks a TCP port yet, and the report says so.
-    assert second[3:5] == (0, None)
+    assert first[3:5] == (4, 4)
+    assert first[5] == Number(Fraction(75), "percent", "down")
+    assert first[6:8] == (1, Number(Fraction(2), "minutes", "up"))
+    # Nobody checked the port, and the report says so.
+    assert second[3:6] == (0, 0, None)
     rates = next(i for s in document.sections for i in s.items if i.id == "rates")
     assert rates.missing
     note = rates.notes[0]
     assert isinstance(note, Message)
     assert note.values["names"] == "web"
+
+
+def test_a_port_is_checked_by_trains_of_its_own_and_missing_ones_are_told(june: Inputs) -> None:
+    trains = [(0, 1, True), (1, 0, True), (2, 1, True)]
+    document = supervision_document(supervision(june, trains, path="check/shops/web", planned=10))
+    first, second = table(document, "rates", "rates")
+    assert first[3:6] == (0, 0, None)
+    assert second[2:6] == ("tcp:443", 3, 10, Number(Fraction(200, 3), "percent", "down"))
+    rates = next(i for s in document.sections for i in s.items if i.id == "rates")
+    notes = [note.values["names"] for note in rates.notes if isinstance(note, Message)]
+    assert notes == ["tills", "web (3/10)"]
 
 
 def test_an_interruption_lasts_to_the_next_answer() -> None:

@@ -34,6 +34,14 @@ pas = "roma"
 service = "ip-base"
 target = "192.0.2.1"
 """
+CLIENT = """\
+[[client]]
+name = "shops"
+[[client.applications]]
+name = "web"
+host = "192.0.2.80"
+check = "tcp:443"
+"""
 
 
 def read(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -215,6 +223,23 @@ def test_a_misspelt_key_gets_a_suggestion_and_is_read_as_it_was_meant(tmp_path: 
         (
             '[reflector]\nlisten = [""]\nallow = ["::/0"]\n',
             "2: [reflector]: listen: '' is no",
+        ),
+        (CLIENT.replace("443", "70000"), "6: [[client]] applications: check: TCP ports end"),
+        (CLIENT + 'timeout = "4s"\nevery = "4s"\n', "3: [[client]]: applications: a check lasts"),
+        (CLIENT + 'pas = "roma"\n', '7: [[client]] applications: pas = "roma": there is no'),
+        (CLIENT + 'service = "vip"\n', '7: [[client]] applications: unknown service "vip"'),
+        (CLIENT + 'service = "ip-base"\n', "7: [[client]] applications: ip-base is a service of a"),
+        (
+            PAS + CLIENT + 'pas = "roma"\nservice = "voip"\n',
+            '14: [[client]] applications: pas "roma" does not have the service voip',
+        ),
+        (
+            CLIENT + CLIENT[CLIENT.index("[[client.") :],
+            '8: [[client]] applications: name = "web": its checks would be told by a path id',
+        ),
+        (
+            PAS + PATH.replace('id = "p"', 'id = "check/shops/web"') + CLIENT,
+            '15: [[client]] applications: name = "web": its checks would be told by a path id',
         ),
     ],
 )

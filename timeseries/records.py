@@ -47,7 +47,8 @@ class TrainRecord:
     """The other PAS of a pair; empty for PAS to border."""
     endpoint: str
     """Where the far end lies (qxn, q-isp, internet, agreed); empty when not stated."""
-    method: Literal["icmp", "stamp"]
+    method: Literal["icmp", "stamp", "tcp"]
+    """tcp: attempts to connect to an application; a round trip is the time to the connection."""
     target: str
     """As configured: a name or an address."""
     address: str

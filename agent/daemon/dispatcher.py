@@ -37,14 +37,19 @@ OVERRUNS_A_TICK = 500
 """Missed slots that are written down a tick: a long sleep costs time, not memory."""
 
 
-class Engine(Protocol):
-    """What takes orders: `agent.daemon.engine_supervisor.EngineSupervisor`."""
+class Sender(Protocol):
+    """What takes orders; TCP attempts go to `agent.daemon.connections.Connector`."""
 
-    @property
-    def ready(self) -> bool: ...
     def order(self, orders: Iterable[Order]) -> None: ...
     def cancel(self, tokens: Iterable[int]) -> None: ...
     def abandon(self) -> None: ...
+
+
+class Engine(Sender, Protocol):
+    """What takes all others: `agent.daemon.engine_supervisor.EngineSupervisor`."""
+
+    @property
+    def ready(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -57,6 +62,11 @@ class _Out:
     resolution: Resolution | None = None
     """None while its name is being looked up."""
     ordered: bool = False
+
+    @property
+    def by_tcp(self) -> bool:
+        """It is no train of the engine's."""
+        return self.assignment.plan.method == "tcp"
 
     @property
     def end_ns(self) -> int:
@@ -81,6 +91,7 @@ class Dispatcher:
     def __init__(
         self,
         engine: Engine,
+        connector: Sender,
         resolver: Resolver,
         timeline: Timeline,
         put: Callable[[Iterable[Record]], None],
@@ -93,6 +104,7 @@ class Dispatcher:
         self.abandoned = 0
         """Trains that the end of the agent cut short."""
         self._engine = engine
+        self._connector = connector
         self._resolver = resolver
         self._timeline = timeline
         self._put = put
@@ -144,8 +156,12 @@ class Dispatcher:
             for token, out in self._out.items()
             if out.start_ns > now.boot_ns and out.assignment.plan.path in paths
         ]
+        self._cancel(tokens)
+
+    def _cancel(self, tokens: list[int]) -> None:
         for token in tokens:
             del self._out[token]
+        self._connector.cancel(tokens)
         if tokens and self._engine.ready:
             self._engine.cancel(tokens)
 
@@ -236,18 +252,22 @@ class Dispatcher:
         self._order(tokens, now)
 
     def _order(self, tokens: Iterable[int], now: Moment) -> None:
-        """Hand trains whose address is known to the engine, if there is one."""
-        if not self._engine.ready:
-            return
-        orders = []
+        """Hand trains whose address is known to who sends them; the engine, if there is one."""
+        orders: list[Order] = []
+        attempts: list[Order] = []
         for token in tokens:
             out = self._out.get(token)
             if out is None or out.resolution is None or not out.resolution.address:
                 continue
+            if not (out.by_tcp or self._engine.ready):
+                continue
             out.ordered = True
             plan = replace(out.assignment.plan, address=out.resolution.address)
-            orders.append(Order(token, now.monotonic_of(out.start_ns), plan))
-        self._engine.order(orders)
+            order = Order(token, now.monotonic_of(out.start_ns), plan)
+            (attempts if out.by_tcp else orders).append(order)
+        self._connector.order(attempts)
+        if orders:
+            self._engine.order(orders)
 
     def _miss_unsent(self, now: Moment) -> None:
         """There is no engine: trains whose time has come are missed."""
@@ -296,10 +316,11 @@ class Dispatcher:
     def on_engine_death(self) -> None:
         """The trains that had begun are gone; those still to come go to the next engine."""
         now_ns = self._timeline.now().boot_ns
-        begun = [t for t, o in self._out.items() if o.ordered and o.start_ns <= now_ns]
+        its = {token: out for token, out in self._out.items() if not out.by_tcp}
+        begun = [token for token, out in its.items() if out.ordered and out.start_ns <= now_ns]
         for token in begun:
             del self._out[token]
-        for out in self._out.values():
+        for out in its.values():
             out.ordered = False
         self.lost_with_engine += len(begun)
         if begun:
@@ -324,11 +345,8 @@ class Dispatcher:
         stop_ns = now.boot_ns
         for task in self._lookups:
             task.cancel()
-        future = [token for token, out in self._out.items() if out.start_ns >= stop_ns]
-        for token in future:
-            del self._out[token]
+        self._cancel([token for token, out in self._out.items() if out.start_ns >= stop_ns])
         if self._engine.ready:
-            self._engine.cancel(future)
             budget_ns = int(longest_s * 1e9)
             ends = [out.end_ns - stop_ns for out in self._out.values()]
             wait_ns = max((end for end in ends if end <= budget_ns), default=0)
@@ -345,6 +363,7 @@ class Dispatcher:
                     await asyncio.wait_for(self._drained.wait(), answer_s)
                 except TimeoutError:
                     event(log, logging.ERROR, "engine-does-not-end", trains=len(self._out))
+        self._connector.abandon()
         self.abandoned += len(self._out)
         self._out.clear()
         self._put([plan_record(one, now.utc_ns, active=False) for one in self.assignments.values()])

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from agent.daemon.assignments import Assignment
 from agent.daemon.background import in_thread
+from agent.daemon.connections import Connector
 from agent.daemon.device_backups import DeviceBackups, command_for, ending_for
 from agent.daemon.device_service import DeviceService
 from agent.daemon.dispatcher import Dispatcher
@@ -92,6 +93,7 @@ class Daemon:
         )
         self._dispatcher = Dispatcher(
             self._engine,
+            Connector(lambda message: self._dispatcher.on_message(message)),
             Resolver(system_lookup),
             self._timeline,
             self._recorder.put,

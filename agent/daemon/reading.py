@@ -12,10 +12,12 @@ from agent.daemon.wanted import ReflectorOrder, Refusal, StorageOrder, Wanted
 from agent.errors import ProbeError
 from agent.samples import StampOptions, TrainPlan
 from agent.summary import TrainContext
+from inventory.applications import Check, run_here
 from inventory.errors import ConfigurationError, SecretError
 from inventory.limits import LimitSource
 from inventory.load import load
 from inventory.models import (
+    ICMP_SIZE,
     Configuration,
     Influxdb,
     Path,
@@ -25,6 +27,7 @@ from inventory.models import (
     peer_of,
     target_of,
 )
+from inventory.operations import CHECK_PACKETS, CHECK_SPACING_NS
 from timeseries.influx import InfluxTarget
 from timeseries.retention import Retention
 from timeseries.store_files import DAY_NS
@@ -87,16 +90,44 @@ def read_wanted(
 def assignments(
     configuration: Configuration, limits: LimitSource, environ: Mapping[str, str] | None
 ) -> dict[str, Assignment]:
-    """The assignments of this host by path, in the configuration's order.
+    """The assignments of this host by path, in the configuration's order; then its checks.
 
     Raises `SecretError` where the key of a STAMP path cannot be had. `environ` None: nothing will
     be sent, so no key is needed.
     """
     agent = "" if configuration.agent is None else configuration.agent.name
-    return {
+    found = {
         path.id: _assignment(configuration, path, agent, limits, environ)
         for path in own_paths(configuration)
     }
+    return found | {check.path: check_assignment(check, agent) for check in run_here(configuration)}
+
+
+def check_assignment(check: Check, agent: str) -> Assignment:
+    """The trains that check an application. No service is theirs: no figure of the contract is
+    made from them."""
+    application = check.application
+    by_tcp = application.port is not None
+    return Assignment(
+        host=application.host,
+        plan=TrainPlan(
+            path=check.path,
+            method="tcp" if by_tcp else "icmp",
+            address="",
+            packets=1 if by_tcp else CHECK_PACKETS,
+            # A single attempt has no next one to be late for: up to a second is not.
+            spacing_ns=1_000_000_000 if by_tcp else CHECK_SPACING_NS,
+            size=0 if by_tcp else ICMP_SIZE,
+            timeout_ns=application.timeout_ns,
+            port=application.port or 0,
+        ),
+        every_ns=application.every_ns,
+        context=TrainContext(
+            agent=agent, pas=application.pas or "", service="", peer="", endpoint="",
+            target=application.host, limit_ns=None,
+        ),
+        judgement=Judgement(delay_share_percent=None, loss_percent=None, jitter_ns=None),
+    )  # fmt: skip
 
 
 def _assignment(

@@ -20,7 +20,7 @@ from agent.daemon.assignments import Judgement
 from agent.daemon.reading import assignments
 from agent.daemon.state import read_state, running_pid
 from inventory.limits import LimitSource
-from inventory.models import Configuration, own_paths, pas_of
+from inventory.models import Configuration, pas_of
 from timeseries.reader import EmbeddedReader, PathSummary
 from timeseries.records import TrainRecord
 from timeseries.spool_file import SPOOL_NAME
@@ -109,7 +109,15 @@ def status(
     """The status of the agent of this configuration; StoreError where records cannot be read."""
     wanted = assignments(configuration, limits, None)
     agent = configuration.agent.name if configuration.agent else ""
-    zones = {p.id: pas_of(configuration, p.pas).timezone for p in own_paths(configuration)}
+    contract = configuration.contract
+    zones = {
+        path: pas_of(configuration, one.context.pas).timezone
+        if one.context.pas
+        else contract.timezone
+        if contract
+        else "UTC"
+        for path, one in wanted.items()
+    }
     starts = {zone: day_start_ns(zone, now_ns) for zone in set(zones.values())}
     last: dict[str, TrainRecord] = {}
     today: dict[tuple[str, int], PathSummary] = {}

@@ -26,9 +26,9 @@ from agent.engine.timing import GRACE_NS, GRID_NS, monotonic_now_ns, on_grid
 from agent.errors import ProbeError
 from agent.kernel.clock import SystemClock, realtime_offset_ns
 from agent.kernel.sockets import open_icmp
-from agent.samples import Method, TrainSamples
+from agent.samples import TrainSamples
 from agent.summary import sample_record, summarise
-from inventory.models import Agent, Configuration, Contract, Pas, Train
+from inventory.models import Agent, Configuration, Contract, Method, Pas, Train
 from inventory.models import Path as ProbePath
 from inventory.services import Profile
 from inventory.values import HostPort

@@ -1,7 +1,6 @@
 """What a supervision report is made from, out of the configuration, the facts and a store.
 
-An application is checked by the trains of a path whose target is its host (`icmp`). A check of
-another kind (`tcp:443`) has no record yet, and the report says so.
+Whose trains check an application is said by `inventory.applications`.
 """
 
 from __future__ import annotations
@@ -12,12 +11,16 @@ from datetime import tzinfo
 from analysis.documents.supervision import Check, Checked, Supervision
 from analysis.errors import ReportError
 from analysis.facts import Facts
+from inventory.applications import Check as ApplicationCheck
+from inventory.applications import checks
 from inventory.calendars import WorkingDays
 from inventory.clocks import Interval, period_bounds
 from inventory.models import Configuration
-from inventory.operations import Application, Client
+from inventory.operations import Client
 from inventory.periods import Period
 from timeseries.reader import Reader
+from timeseries.records import PlanRecord
+from timeseries.rollup import planned_trains
 
 
 def supervised(
@@ -43,7 +46,8 @@ def supervised(
         raise ReportError("a supervision report needs [contract]: its country says what days work")
     bounds = period_bounds(period, zone)
     hosts = {str(application.host) for application in client.applications}
-    places = {path.pas for path in configuration.paths if str(path.target) in hosts} | {
+    places = {one.pas for one in client.applications if one.pas is not None}
+    places |= {path.pas for path in configuration.paths if str(path.target) in hosts} | {
         server.pas
         for server in configuration.servers
         if server.pas is not None
@@ -63,27 +67,29 @@ def supervised(
         calendar=calendars[configuration.contract.country],
         as_of_ns=as_of_ns,
         applications=tuple(
-            _checked(configuration, application, reader, bounds)
-            for application in client.applications
+            _checked(check, reader, bounds, as_of_ns)
+            for check in checks(configuration)
+            if check.client == client.name
         ),
         incidents=incidents,
+        min_coverage=configuration.contract.min_coverage,
         all_tickets=len(facts.tickets),
     )
 
 
 def _checked(
-    configuration: Configuration, application: Application, reader: Reader | None, bounds: Interval
+    check: ApplicationCheck, reader: Reader | None, bounds: Interval, as_of_ns: int
 ) -> Checked:
-    paths = sorted(
-        path.id
-        for path in configuration.paths
-        if path.target is not None and str(path.target) == str(application.host)
-    )
-    if reader is None or application.check != "icmp" or not paths:
-        return Checked(application, (), "")
-    checks = tuple(
+    if reader is None:
+        return Checked(check.application, (), "")
+    trains = tuple(
         Check(train.start_ns, train.received > 0)
-        for train in reader.trains(paths[0], *bounds)
+        for train in reader.trains(check.path, *bounds)
         if train.valid
     )
-    return Checked(application, checks, paths[0])
+    until_ns = min(bounds[1], as_of_ns)
+    by_agent: dict[str, list[PlanRecord]] = {}
+    for plan in reader.plans(check.path, 0, until_ns):
+        by_agent.setdefault(plan.agent, []).append(plan)
+    planned = sum(planned_trains(plans, bounds[0], until_ns) for plans in by_agent.values())
+    return Checked(check.application, trains, check.path, max(planned, len(trains)))

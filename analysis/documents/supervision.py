@@ -3,7 +3,7 @@
 Each month: its incidents with comments, a graph of the availability of its applications, and the
 rate of each of them, addressed to the client and due five working days after the month.
 
-A check is a train of packets to the application's host: it answered when one packet came back.
+A check is a train of packets or attempts to connect: it was answered when one of them was.
 Checks whose agent or host spoiled them do not count. Nothing here reads a store: `report_commands`
 passes the checks in.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from decimal import Decimal
 from fractions import Fraction
 
 from analysis.documents.content import (
@@ -59,7 +60,9 @@ class Checked:
     application: Application
     checks: tuple[Check, ...]
     source: str
-    """Path that they came from; empty: nothing checks this application."""
+    """Path that they came from; empty: there is no store."""
+    planned: int = 0
+    """Checks that the plans asked for until now; those that the agent spoiled are among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Supervision:
     applications: tuple[Checked, ...]
     incidents: tuple[Ticket, ...]
     """Those that hit a PAS of the client's applications, by the time of the fault."""
+    min_coverage: Decimal
+    """Percent of the planned checks below which the report says so (`[contract]`)."""
     all_tickets: int
     """How many the facts have at all: none may mean that nobody handed them over."""
 
@@ -152,6 +157,7 @@ def _rates(supervision: Supervision) -> Item:
                 str(one.application.host),
                 one.application.check,
                 len(one.checks),
+                one.planned,
                 None if rate is None else Number(rate, "percent", "down"),
                 len(outages) if one.checks else None,
                 _longest(outages),
@@ -166,6 +172,7 @@ def _rates(supervision: Supervision) -> Item:
             Column("host", msg("host")),
             Column("check", msg("check")),
             Column("checks", msg("checks"), numeric=True),
+            Column("planned", msg("planned"), numeric=True),
             Column("rate", msg("availability"), numeric=True),
             Column("outages", msg("interruptions"), numeric=True),
             Column("longest", msg("longest"), numeric=True),
@@ -180,6 +187,16 @@ def _rates(supervision: Supervision) -> Item:
         if unchecked
         else ()
     )
+    partly = [
+        f"{one.application.name} ({len(one.checks)}/{one.planned})"
+        for one in supervision.applications
+        if one.checks and 100 * len(one.checks) < supervision.min_coverage * one.planned
+    ]
+    if partly:
+        fewer = msg(
+            "Fewer checks than planned are on record for: {names}.", names=", ".join(partly)
+        )
+        notes = (*notes, fewer)
     if not supervision.applications:
         notes = (msg("No application is configured for this client."),)
     missing = bool(unchecked) or not supervision.applications
