@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from agent.demo.screen import Screen
     from analysis.catalogue_rows import Catalogue
     from analysis.measurement import Measurement
-    from incidents.alerts import DeviceSign
     from incidents.changes import Imported
     from incidents.clocks_of import Limits
     from incidents.criticality import Rules
     from incidents.runbook import Tools
+    from incidents.signs import DeviceSign
     from incidents.tickets import Ticket
     from inventory.load import Loaded
     from inventory.models import Configuration, Influxdb
@@ -145,7 +145,7 @@ _desk = incidents.commands.register(
     app, incidents.commands.Links(_limits, _check_ticket, _read_tickets)
 )
 incidents.watch_commands.register(
-    _desk, incidents.watch_commands.WatchLinks(_device_signs, _device_state)
+    _desk, incidents.watch_commands.WatchLinks(_device_signs, _device_state, _catalogue)
 )
 incidents.runbook_commands.register(_desk, _device_tools)
 analysis.commands.register(app, _open_influx)

@@ -7,9 +7,8 @@ stays analysed until a person declares or dismisses it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from incidents.changes import (
     Analyse,
@@ -23,120 +22,38 @@ from incidents.changes import (
     Update,
     Withdraw,
 )
-from incidents.correlation import SEVERITY, Group, Topology, grouped, ticket_for
+from incidents.correlation import Group, Topology, grouped, ticket_for
 from incidents.desk import Desk
-from incidents.detection import Turn
-from incidents.tickets import OPEN, SYSTEM, Alert, AlertState, NewAlert, NewTicket, State, Ticket
-from inventory.clocks import utc_ns
-from inventory.models import Configuration, Path
+from incidents.tickets import (
+    OPEN,
+    SYSTEM,
+    Alert,
+    AlertState,
+    NewAlert,
+    NewTicket,
+    Severity,
+    State,
+    Ticket,
+)
+from incidents.watched import Correlation
+from inventory.models import Configuration
 
-_SECOND_NS = 1_000_000_000
-DISTURBING = frozenset({"train", "silence"})
-"""Sources that say that production is disturbed (annex 3): declared by rule."""
+_SEVERITIES: tuple[Severity, ...] = ("blocking", "non-blocking")
 ALONE = frozenset({"unreachable", "tunnel-lost", "interface-down", "failover"})
 """Kinds of events of a device that explain an outage of the PAS behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """How close two alerts must be to be one incident."""
-
-    device_ns: int = 300 * _SECOND_NS
-    """So long after its beginning an incident takes more PAS behind the same device."""
-    flap_ns: int = 600 * _SECOND_NS
-    """What fails again so soon after its restoration reopens the ticket."""
+def disturbs(alert: Alert) -> bool:
+    """Whether it says by itself that production is disturbed (annex 3): declared by rule."""
+    return alert.source in ("train", "silence", "application") and bool(alert.services)
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceSign:
-    """An event of a device, as `DeviceEventRecord` of the collectors has it."""
-
-    device: str
-    kind: str
-    instance: str
-    state: Literal["raised", "cleared"]
-    text: str
-    at_ns: int
-    since_ns: int = 0
-    momentary: bool = False
-    """It has no end."""
-
-
-def train_alert(turn: Turn, path: Path, configuration: Configuration) -> NewAlert:
-    """The alert of a path that became bad."""
-    what = "lost every packet" if turn.severity == "blocking" else "lost or delayed too much"
-    pas = (path.pas,) if path.peer is None else (path.pas, path.peer)
-    return NewAlert(
-        key=train_key(turn),
-        source="train",
-        text=f"{path.id}: {len(turn.trains)} trains {what}",
-        first_ns=turn.first_ns,
-        pas=pas[:1],
-        services=(path.service,),
-        data=(
-            (SEVERITY, turn.severity),
-            ("path", path.id),
-            ("target", path.target or path.peer or ""),
-            *maintenance(configuration, pas, turn.first_ns),
-        ),
-    )
-
-
-def train_key(turn: Turn) -> str:
-    """One alert for one beginning."""
-    return f"train/{turn.path}/{turn.severity}/{turn.first_ns}"
-
-
-def silence_alert(
-    agent: str, from_ns: int, first_ns: int, paths: Iterable[Path], configuration: Configuration
-) -> NewAlert:
-    """The alert of an agent that is silent; `first_ns`: when its first missing train was due."""
-    mine = list(paths)
-    pas = tuple(sorted({path.pas for path in mine}))
-    return NewAlert(
-        key=f"silence/{agent}/{from_ns}",
-        source="silence",
-        text=f"agent {agent} is silent: suspected outage, its trains are not here yet",
-        first_ns=first_ns,
-        pas=pas,
-        services=tuple(sorted({path.service for path in mine})),
-        suspected=True,
-        data=(
-            (SEVERITY, "blocking"),
-            ("agent", agent),
-            *maintenance(configuration, pas, first_ns),
-        ),
-    )
-
-
-def device_alert(sign: DeviceSign, topology: Topology, configuration: Configuration) -> NewAlert:
-    """The alert of a device's event."""
-    since = sign.since_ns or sign.at_ns
-    pas = tuple(sorted(topology.behind.get(sign.device, ())))
-    return NewAlert(
-        key=f"device/{sign.device}/{sign.kind}/{sign.instance}/{since}",
-        source="device",
-        text=f"{sign.device}: {sign.text}",
-        first_ns=since,
-        pas=pas,
-        device=sign.device,
-        data=(
-            (SEVERITY, "blocking"),
-            ("kind", sign.kind),
-            ("instance", sign.instance),
-            *maintenance(configuration, pas, since),
-        ),
-    )
-
-
-def maintenance(
-    configuration: Configuration, pas: Collection[str], at_ns: int
-) -> tuple[tuple[str, str], ...]:
-    """Announced work that an alert falls into: shown with it, and never a reason to hide it."""
-    return tuple(
-        ("maintenance", work.reason)
-        for work in configuration.maintenance
-        if utc_ns(work.start) <= at_ns < utc_ns(work.end) and set(work.pas) & set(pas)
+def explains(alert: Alert) -> bool:
+    """Whether it goes on and may be why a PAS that is hit is hit."""
+    if alert.cleared_ns is not None or disturbs(alert):
+        return False
+    return alert.source == "application" or (
+        alert.source == "device" and dict(alert.data).get("kind") in ALONE
     )
 
 
@@ -162,27 +79,18 @@ def declare(
     desk: Desk, configuration: Configuration, topology: Topology, rules: Correlation
 ) -> list[Ticket]:
     """Put analysed alerts that disturb production into tickets, new ones or those there are."""
-    waiting = [
-        alert
-        for alert in desk.alerts(states={AlertState.ANALYSED})
-        if alert.source in DISTURBING or (alert.source == "device" and alert.cleared_ns is None)
-    ]
-    if not waiting:
-        return []
-    disturbed = {name for a in waiting if a.source in DISTURBING for name in a.pas}
-    tickets = desk.tickets(states=OPEN)
-    hit = {name for ticket in tickets if ticket.restored_ns is None for name in ticket.pas}
-    # A device that failed without disturbing anybody (a spare took over) is left to a person.
-    chosen = [
-        alert
-        for alert in waiting
-        if alert.source in DISTURBING
-        or (dict(alert.data).get("kind") in ALONE and set(alert.pas) & (disturbed | hit))
-    ]
-    return [
+    analysed = desk.alerts(states={AlertState.ANALYSED})
+    disturbing = [alert for alert in analysed if disturbs(alert)]
+    tickets = desk.tickets(states=OPEN) if analysed else ()
+    hit = {name for alert in disturbing for name in alert.pas}
+    hit |= {name for ticket in tickets if ticket.restored_ns is None for name in ticket.pas}
+    # What failed without disturbing anybody (a spare took over) is left to a person.
+    also = [alert for alert in analysed if explains(alert) and hit & set(alert.pas)]
+    found = (
         _declared(desk, group, configuration, topology, rules)
-        for group in grouped(chosen, topology)
-    ]
+        for group in grouped([*disturbing, *also], topology)
+    )
+    return [ticket for ticket in found if ticket is not None]
 
 
 def _declared(
@@ -191,13 +99,26 @@ def _declared(
     configuration: Configuration,
     topology: Topology,
     rules: Correlation,
-) -> Ticket:
-    recent = [
-        ticket
-        for ticket in desk.tickets(states=OPEN)
-        if ticket.restored_ns is None or group.first_ns - ticket.restored_ns <= rules.flap_ns
-    ]
-    ticket = ticket_for(group, recent, topology, rules.device_ns)
+) -> Ticket | None:
+    """The group's ticket; None where it only explains, and there is nothing to explain yet."""
+    tickets = desk.tickets(states=OPEN)
+    going_on = [ticket for ticket in tickets if ticket.restored_ns is None]
+    if not any(map(disturbs, group.alerts)):
+        # Why a PAS is hit is told by the same device whether it lost all or only some packets.
+        told = (replace(group, severity=one) for one in (group.severity, *_SEVERITIES))
+        found = (ticket_for(one, going_on, topology, rules.device_ns) for one in told)
+        ticket = next((one for one in found if one is not None), None)
+        if ticket is None:
+            return None
+    else:
+        again = [
+            ticket
+            for ticket in tickets
+            if ticket.restored_ns is not None
+            and group.first_ns - ticket.restored_ns <= rules.flap_ns
+        ]
+        recent = [ticket for ticket in tickets if ticket in going_on or ticket in again]
+        ticket = ticket_for(group, recent, topology, rules.device_ns)
     if ticket is None:
         ticket = desk.open(
             _new_ticket(group, configuration), SYSTEM, key=f"alert/{group.alerts[0].id}"
@@ -206,9 +127,11 @@ def _declared(
         if ticket.restored_ns is not None:
             desk.change(ticket.id, SYSTEM, Reopen(f"it failed again: {group.alerts[0].text}"))
         for alert in group.alerts:
-            # The device explains its PAS only where they are seen to be hit.
-            pas = () if alert.source == "device" else alert.pas
-            desk.change(ticket.id, SYSTEM, JoinAlert(alert.id, pas, alert.services))
+            # The device explains its PAS only where they are seen to be hit, and an application
+            # that is out of reach behind a failed line is no outage of its own service.
+            pas = alert.pas if disturbs(alert) else ()
+            services = () if alert.source == "application" else alert.services
+            desk.change(ticket.id, SYSTEM, JoinAlert(alert.id, pas, services))
     for alert in group.alerts:
         desk.change_alert(alert.id, SYSTEM, Declare(ticket.id))
     for work in sorted({t for a in group.alerts for n, t in a.data if n == "maintenance"}):
@@ -217,28 +140,37 @@ def _declared(
 
 
 def _new_ticket(group: Group, configuration: Configuration) -> NewTicket:
-    seen = [alert for alert in group.alerts if alert.source != "device"]
+    seen = [alert for alert in group.alerts if disturbs(alert)]
+    measured = [alert for alert in seen if alert.source != "application"]
     pas = tuple(sorted({name for alert in seen for name in alert.pas}))
     device = next((d for d in configuration.devices if d.id == group.device), None)
-    suspected = all(alert.suspected for alert in seen)
-    where = f"{len(pas)} PAS" if len(pas) > 1 else pas[0]
-    behind = f" behind {group.device}" if group.device else ""
-    what = (
-        "suspected outage"
-        if suspected
-        else ("outage" if group.severity == "blocking" else "degradation")
-    )
-    target = next((t for a in seen for n, t in a.data if n == "target"), "")
     client = configuration.clients[0].name if len(configuration.clients) == 1 else ""
+    if measured:
+        suspected = all(alert.suspected for alert in measured)
+        where = f"{len(pas)} PAS" if len(pas) > 1 else pas[0]
+        behind = f" behind {group.device}" if group.device else ""
+        what = (
+            "suspected outage"
+            if suspected
+            else ("outage" if group.severity == "blocking" else "degradation")
+        )
+        summary, kind = f"{what} of {where}{behind}", str(device.role if device else "line")
+    else:
+        said = [dict(alert.data) for alert in seen]
+        names = ", ".join(sorted({one["application"] for one in said}))
+        clients = {one["client"] for one in said}
+        summary, kind = f"{names} does not answer", "server"
+        client = clients.pop() if len(clients) == 1 else client
+    target = next((t for a in measured or seen for n, t in a.data if n == "target"), "")
     return NewTicket(
-        services=group.services,
-        summary=f"{what} of {where}{behind}",
+        services=tuple(sorted({name for alert in measured or seen for name in alert.services})),
+        summary=summary,
         severity=group.severity,
         opened_ns=min(alert.first_ns for alert in seen),
         pas=pas,
-        kind=device.role if device is not None else "line",
-        device=group.device,
-        address=device.host if device is not None else target,
+        kind=kind,
+        device=group.device if measured else "",
+        address=device.host if device is not None and measured else target,
         client=client,
         alerts=tuple(alert.id for alert in group.alerts),
     )
@@ -250,8 +182,8 @@ def settle(desk: Desk, cleared: Iterable[Alert]) -> list[Ticket]:
     # An alert may have been declared since, where one look saw its beginning and its end.
     for ticket_id in sorted({desk.alert(alert.id).ticket for alert in cleared} - {""}):
         ticket = desk.ticket(ticket_id)
-        # Events of a device may outlast the disturbance that they explained.
-        alerts = [alert for alert in desk.alerts(ticket=ticket_id) if alert.source in DISTURBING]
+        # What explains a disturbance may outlast it.
+        alerts = [alert for alert in desk.alerts(ticket=ticket_id) if disturbs(alert)]
         going_on = [alert for alert in alerts if alert.cleared_ns is None]
         confirmed = [alert for alert in alerts if alert.source != "silence"]
         suspects = [alert for alert in going_on if alert.source == "silence"]

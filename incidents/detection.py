@@ -13,11 +13,15 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
+from agent.daemon.tally import within_limit
 from incidents.tickets import Severity
 from timeseries.records import TrainRecord
 
 _CUT_OFF = frozenset({"ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN"})
 """Errors with which a kernel says that the line is gone: nothing was sent, and that tells much."""
+
+LEAST = 2
+"""Packets beyond a limit of the contract that make a train bad."""
 
 
 class Level(IntEnum):
@@ -34,8 +38,12 @@ class Bounds:
 
     loss_percent: Fraction = Fraction(20)
     """More lost than this is degraded; everything lost is an outage of its own."""
+    loss_limit: Fraction | None = None
+    """Percent: a limit of the contract, see `beyond`; None, here and below: not judged."""
     beyond_percent: Fraction | None = None
-    """More received packets beyond the delay limit than this is degraded; None: not judged."""
+    """More packets beyond the train's own delay limit than this is degraded."""
+    jitter_ns: int | None = None
+    """A mean IPDV above this is degraded."""
     lost: tuple[int, int] = (2, 3)
     """N of the last M trains wholly lost: an outage (blocking)."""
     degraded: tuple[int, int] = (3, 5)
@@ -92,12 +100,28 @@ def level_of(train: TrainRecord, bounds: Bounds) -> Level | None:
         return Level.LOST
     if 100 * train.lost > bounds.loss_percent * train.sent:
         return Level.DEGRADED
-    within = train.rtt.within_limit
-    if bounds.beyond_percent is not None and within is not None:
-        beyond = train.received - within
-        if 100 * beyond > bounds.beyond_percent * train.received:
-            return Level.DEGRADED
-    return Level.GOOD
+    return Level.DEGRADED if beyond(train, bounds) else Level.GOOD
+
+
+def beyond(train: TrainRecord, bounds: Bounds) -> bool:
+    """Whether a train with replies is beyond a limit of the contract.
+
+    The limits are for months: one packet of ten is beyond any of them and says nothing yet, so it
+    takes two.
+    """
+    loss = bounds.loss_limit
+    if loss is not None and train.lost >= LEAST and 100 * train.lost > loss * train.sent:
+        return True
+    within, judged = within_limit(train)
+    late = judged - within
+    if (
+        bounds.beyond_percent is not None
+        and late >= min(LEAST, judged)
+        and 100 * late > bounds.beyond_percent * judged
+    ):
+        return True
+    jitter = train.rtt.ipdv_mean_ns
+    return bounds.jitter_ns is not None and jitter is not None and jitter > bounds.jitter_ns
 
 
 def fold(

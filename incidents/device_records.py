@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from incidents.alerts import DeviceSign
+from incidents.signs import DeviceSign
 from timeseries.errors import StoreError
 from timeseries.reader import Reader
 from timeseries.records import DeviceEventRecord, DeviceSampleRecord

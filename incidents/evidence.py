@@ -52,7 +52,8 @@ def targets(ticket: Ticket, configuration: Configuration) -> dict[str, str]:
             found[path.id] = target_of(configuration, path).host
         if len(found) == TRACED_PATHS:
             break
-    return found
+    # An application has no path of its own; its host stands in the ticket.
+    return found or ({ticket.summary: ticket.address} if ticket.address else {})
 
 
 def attach_traces(

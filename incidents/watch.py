@@ -10,27 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from incidents.alerts import (
-    Correlation,
-    DeviceSign,
-    clear,
-    date_back,
-    declare,
-    device_alert,
-    note,
-    settle,
-    silence_alert,
-    train_alert,
-    train_key,
-)
+from incidents.alerts import clear, date_back, declare, note, settle
 from incidents.correlation import Topology
 from incidents.desk import Desk
-from incidents.detection import Bounds, PathState, Turn, fold
+from incidents.detection import PathState, Turn, fold
 from incidents.evidence import trains_file
-from incidents.silence import Finding, Gap, Patience, Rhythm, complete, restarted_in, silent_since
+from incidents.signs import DeviceSign, device_alert, silence_alert, train_alert, train_key
+from incidents.silence import Finding, Gap, Rhythm, complete, restarted_in, silent_since
 from incidents.tickets import SYSTEM, Alert, Ticket
 from incidents.watch_state import Memory, copied, recall, remember
-from inventory.models import Configuration, Path
+from incidents.watched import Rules, Watched, rules_of, watched
+from inventory.limits import LimitSource
+from inventory.models import Configuration
 from timeseries.reader import Reader
 from timeseries.records import PlanRecord, TrainRecord
 
@@ -38,15 +29,6 @@ _HOUR_NS = 3_600_000_000_000
 
 LATE_EVENTS_NS = _HOUR_NS
 """So late an agent's event of a device may reach the store after a newer one of another agent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """All that the watch judges by."""
-
-    bounds: Bounds = field(default_factory=Bounds)
-    patience: Patience = field(default_factory=Patience)
-    correlation: Correlation = field(default_factory=Correlation)
 
 
 @dataclass(slots=True)
@@ -72,15 +54,17 @@ class Watch:
         configuration: Configuration,
         rules: Rules | None = None,
         events: Callable[[int], Sequence[DeviceSign]] = lambda _: (),
+        limits: LimitSource | None = None,
     ) -> None:
-        """`events`: those of devices after an instant, ascending."""
+        """`rules`: else those of the configuration; `events`: those of devices after an instant,
+        ascending; `limits`: those of the contract, that trains are held against, too."""
         self._desk = desk
         self._reader = reader
         self._configuration = configuration
-        self._rules = rules or Rules()
+        self._rules = rules or rules_of(configuration)
         self._events = events
         self._topology = Topology.of(configuration)
-        self._paths = {path.id: path for path in configuration.paths}
+        self._paths = watched(configuration, self._rules, limits)
         with desk.transaction("beginning to watch") as connection:
             self._memory = recall(connection)
 
@@ -113,7 +97,7 @@ class Watch:
         """How far a first look goes back: as many trains as a judgement needs."""
         bounds = self._rules.bounds
         trains = max(bounds.lost[1], bounds.degraded[1]) + 1
-        longest = max((path.train.every_ns for path in self._paths.values()), default=0)
+        longest = max((path.every_ns for path in self._paths.values()), default=0)
         return trains * longest
 
     def _plans(self) -> dict[tuple[str, str], PlanRecord]:
@@ -148,24 +132,26 @@ class Watch:
         for name, new in trains.items():
             before = memory.paths.get(name, PathState())
             agent = agent_of[name]
-            every = self._paths[name].train.every_ns
+            every = self._paths[name].every_ns
             starts = sorted({train.start_ns for train in new})
             late = self._rules.patience.intervals * every + every // 2
             if before.last_ns and starts and starts[0] - before.last_ns > late:
                 # It was silent while nobody watched, or its backlog comes after what is new.
                 memory.gaps.setdefault(agent, Gap(agent, before.last_ns))
                 continue
-            memory.paths[name], turns = fold(name, before, new, self._rules.bounds)
+            memory.paths[name], turns = fold(name, before, new, self._paths[name].bounds)
             self._take_turns(turns, found)
 
     def _take_turns(self, turns: Iterable[Turn], found: Look) -> None:
         for turn in turns:
+            path = self._paths[turn.path]
             if turn.state == "raised":
-                new = train_alert(turn, self._paths[turn.path], self._configuration)
-                words = "measured by an agent of ours; production is disturbed"
+                new = train_alert(turn, path, self._configuration)
+                disturbs = "; production is disturbed" if path.services else ""
+                words = f"measured by an agent of ours{disturbs}"
                 found.raised.append(note(self._desk, new, words))
             else:
-                text = "trains are good again"
+                text = "it answers again" if path.application else "trains are good again"
                 alert = clear(self._desk, train_key(turn), turn.at_ns, text)
                 if alert is not None:
                     found.cleared.append(alert)
@@ -186,15 +172,15 @@ class Watch:
 
     def _rhythms(
         self, agents: dict[tuple[str, str], PlanRecord]
-    ) -> dict[str, tuple[Rhythm, list[Path]]]:
-        paths: dict[str, list[Path]] = {}
+    ) -> dict[str, tuple[Rhythm, list[Watched]]]:
+        paths: dict[str, list[Watched]] = {}
         for agent, name in agents:
             paths.setdefault(agent, []).append(self._paths[name])
         return {
             agent: (
                 Rhythm(
-                    min(path.train.every_ns for path in mine),
-                    max(_tail_ns(path) for path in mine),
+                    min(path.every_ns for path in mine),
+                    max(path.tail_ns for path in mine),
                     len(mine),
                 ),
                 mine,
@@ -264,12 +250,14 @@ class Watch:
             by_path.setdefault(train.path, []).append(train)
         for name, mine in by_path.items():
             before = memory.paths.get(name, PathState())
-            memory.paths[name], more = fold(name, before, mine, self._rules.bounds)
+            memory.paths[name], more = fold(name, before, mine, self._paths[name].bounds)
             turns += more
-        lost = [turn for turn in turns if turn.state == "raised" and turn.severity == "blocking"]
-        over = [turn.at_ns for turn in turns if turn.state == "cleared"]
+        # What an application did says nothing of the line.
+        line = [turn for turn in turns if not self._paths[turn.path].application]
+        lost = [turn for turn in line if turn.state == "raised" and turn.severity == "blocking"]
+        over = [turn.at_ns for turn in line if turn.state == "cleared"]
         # An outage that was known before the silence went on through it.
-        known = any(turn.state == "cleared" and turn.severity == "blocking" for turn in turns)
+        known = any(turn.state == "cleared" and turn.severity == "blocking" for turn in line)
         if lost or known:
             finding, words = Finding.OUTAGE, "its spool shows lost trains: the outage is confirmed"
         elif restarted_in(gap, trains, plans):
@@ -279,12 +267,7 @@ class Watch:
                 Finding.UNHEARD,
                 ("its spool shows good trains: only the way to the store was cut"),
             )
-        raised = Look()
-        self._take_turns([turn for turn in turns if turn.state == "raised"], raised)
-        declared = declare(self._desk, self._configuration, self._topology, self._rules.correlation)
-        self._keep_trains(raised, by_path)
-        found.raised += raised.raised
-        found.tickets += declared
+        self._declare_raised(line, by_path, found)
         first_good = min(train.start_ns for train in trains)
         at_ns = max(over, default=first_good)
         alert = clear(
@@ -299,8 +282,24 @@ class Watch:
                     if one.source == "train"
                 )
                 date_back(self._desk, {alert.ticket: first_ns}, words)
-        self._take_turns([turn for turn in turns if turn.state == "cleared"], found)
+        self._take_turns([turn for turn in line if turn.state == "cleared"], found)
         del memory.gaps[gap.agent]
+        # So a suspicion that was none is withdrawn before an application could confirm it.
+        found.tickets += settle(self._desk, found.cleared)
+        applications = [turn for turn in turns if turn not in line]
+        self._declare_raised(applications, by_path, found)
+        self._take_turns([turn for turn in applications if turn.state == "cleared"], found)
+
+    def _declare_raised(
+        self, turns: Iterable[Turn], trains: dict[str, list[TrainRecord]], found: Look
+    ) -> None:
+        raised = Look()
+        self._take_turns([turn for turn in turns if turn.state == "raised"], raised)
+        found.tickets += declare(
+            self._desk, self._configuration, self._topology, self._rules.correlation
+        )
+        self._keep_trains(raised, trains)
+        found.raised += raised.raised
 
     # Devices
 
@@ -325,9 +324,3 @@ class Watch:
                 cleared = clear(self._desk, alert.key, sign.since_ns or sign.at_ns, sign.text)
                 if cleared is not None:
                     found.cleared.append(cleared)
-
-
-def _tail_ns(path: Path) -> int:
-    """From the start of a train to the last packet's timeout."""
-    train = path.train
-    return (train.packets - 1) * train.spacing_ns + train.timeout_ns

@@ -17,8 +17,9 @@ from incidents.desk_options import ConfigOption, JsonOption, folder_of, rota_abo
 from incidents.ticket_options import fail, rules_of, told
 
 if TYPE_CHECKING:
-    from incidents.alerts import DeviceSign
+    from incidents.signs import DeviceSign
     from incidents.watch import Look
+    from inventory.limits import LimitSource
     from inventory.models import Configuration
     from timeseries.reader import Reader
 
@@ -35,6 +36,8 @@ class WatchLinks:
         default=lambda _reader, _device: None
     )
     """What is known of a device, as evidence."""
+    limits: Callable[[], LimitSource | None] = field(default=lambda: None)
+    """The catalogue, when it is first needed."""
 
 
 def register(incident: typer.Typer, links: WatchLinks) -> None:
@@ -96,6 +99,7 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
                         reader,
                         configuration,
                         events=lambda after: links.events(configuration, reader, after),
+                        limits=links.limits(),
                     ),
                     configuration=configuration,
                     config=loaded.path,

@@ -277,17 +277,15 @@ def applications_can_be_checked(tables: Tables) -> Iterator[Finding]:
                 continue
             rule, services = SERVICES.get(one.service), listed.get(one.pas)
             if rule is None:
-                message, remedy = (
-                    f'unknown service "{one.service}"',
-                    nearest(one.service, list(SERVICES)),
-                )
-            elif rule.per_pas and one.pas is None:
-                message = f"{one.service} is a service of a PAS, and no pas is named"
+                message = f'unknown service "{one.service}"'
+                remedy = nearest(one.service, list(SERVICES))
+            elif one.pas is None:
+                message = f"{one.service} fails at a PAS, and none is named"
                 remedy = "write pas, or leave service out"
             elif (
                 rule.per_pas
                 and services is not None
-                and one.service not in {e.id for e in services}
+                and one.service not in {entry.id for entry in services}
             ):
                 message = f'pas "{one.pas}" does not have the service {one.service}'
                 remedy = "name a service that it has, or leave service out"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inventory.table import Table
-from inventory.values import DurationNs, Identifier, Text, Whole, between, reading, refuse
+from inventory.values import DurationNs, Exact, Identifier, Text, Whole, between, reading, refuse
 
 
 class DeskUser(Table):
@@ -35,6 +36,46 @@ class Criticality(Table):
     """Whether all operators, all values and all shops must be hit, or one of these."""
 
 
+Count = Annotated[Whole, Field(ge=1)]
+_SECOND_NS = 1_000_000_000
+
+
+class Detection(Table):
+    """`[incident.detection]`: what the watch makes an alert of, and how long it waits."""
+
+    lost: tuple[Count, Count] = (2, 3)
+    """N of the last M trains wholly lost: an outage."""
+    degraded: tuple[Count, Count] = (3, 5)
+    """N of the last M trains lost or beyond a bound: a degradation."""
+    loss_percent: Annotated[Exact, Field(ge=0, lt=100)] = Decimal(20)
+    """A train that lost more than this is beyond."""
+    limits: Annotated[bool, Field(strict=True)] = True
+    """A train beyond a limit of the contract is, too."""
+    good: Count = 3
+    """Good trains in a row that end either."""
+    silent_after: Count = 2
+    """Intervals without a train after which an agent is silent."""
+    backlog_ns: Annotated[DurationNs, between("1s", "24h")] = Field(
+        default=900 * _SECOND_NS, validation_alias="backlog"
+    )
+    """So long after its return the trains of a silent agent are waited for."""
+    joins_ns: Annotated[DurationNs, between("0s", "24h")] = Field(
+        default=300 * _SECOND_NS, validation_alias="joins"
+    )
+    """So long after its beginning an incident takes more PAS behind its device."""
+    reopens_ns: Annotated[DurationNs, between("0s", "24h")] = Field(
+        default=600 * _SECOND_NS, validation_alias="reopens"
+    )
+    """What fails again so soon after its restoration reopens the ticket."""
+
+    @field_validator("lost", "degraded")
+    @classmethod
+    def _at_most_all(cls, bound: tuple[int, int]) -> tuple[int, int]:
+        if bound[0] > bound[1]:
+            raise refuse(f"{bound[0]} of {bound[1]} trains cannot be", "write [2, 3] for 2 of 3")
+        return bound
+
+
 class Incident(Table):
     """`[incident]`: the desk; every key has a default."""
 
@@ -47,6 +88,7 @@ class Incident(Table):
     )
     """Guaranteed restoration (garantie de temps de rétablissement), around the clock (1.5.2, 2)."""
     criticality: Criticality = Criticality()
+    detection: Detection = Detection()
 
     @field_validator("data_dir")
     @classmethod

@@ -1,16 +1,11 @@
-"""TCP attempts as checks: real listeners, refusals, silences, and the agent that makes them."""
+"""TCP attempts as checks: real listeners, refusals, silences."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,7 +13,6 @@ from agent.daemon.connections import Connector
 from agent.daemon.engine_link import Finished, Message, Order, Refused
 from agent.samples import Status, TrainPlan, TrainSamples
 from agent.summary import TrainContext, summarise
-from timeseries.reader import EmbeddedReader
 from timeseries.records import TrainRecord
 
 MS = 1_000_000
@@ -148,66 +142,3 @@ def test_what_is_cancelled_says_nothing_more(listener: socket.socket) -> None:
     assert [
         token for m in asyncio.run(work()) if isinstance(m, Finished) for token, _ in m.trains
     ] == [0]
-
-
-CONFIGURATION = """
-[agent]
-name = "here"
-data_dir = "data"
-[[client]]
-name = "shops"
-[[client.applications]]
-name = "till server"
-host = "127.0.0.1"
-check = "tcp:{port}"
-every = "1s"
-timeout = "300ms"
-[[client.applications]]
-name = "directory"
-host = "localhost"
-check = "icmp"
-every = "1s"
-timeout = "300ms"
-"""
-
-
-def until(so: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
-
-
-def test_the_agent_checks_applications_while_one_goes_and_comes_back(
-    tmp_path: Path, listener: socket.socket
-) -> None:
-    port = port_of(listener)
-    (tmp_path / "pasprobe.toml").write_text(CONFIGURATION.format(port=port))
-    pasprobe = str(Path(sys.executable).with_name("pasprobe"))
-
-    def answers(name: str) -> str:
-        if not (tmp_path / "data" / "spool.sqlite").exists():
-            return ""
-        trains = EmbeddedReader(tmp_path / "data", threads=1).trains(f"check/shops/{name}")
-        return "".join("+" if train.received else "-" for train in trains)
-
-    with (tmp_path / "log").open("w") as log:
-        agent = subprocess.Popen([pasprobe, "run"], cwd=tmp_path, stdout=log, stderr=log)
-    try:
-        until(lambda: answers("till server").endswith("+"))
-        listener.close()
-        until(lambda: answers("till server").endswith("-"))
-        with socket.create_server(("127.0.0.1", port)):
-            until(lambda: answers("till server").endswith("+"))
-        until(lambda: answers("directory").startswith("+"))
-        shown = subprocess.run(
-            [pasprobe, "status"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert "check/shops/till server" in shown.stdout, shown.stderr
-    finally:
-        agent.send_signal(signal.SIGTERM)
-        assert agent.wait(20) == 0, (tmp_path / "log").read_text()
-    plans = {one.path: one for one in EmbeddedReader(tmp_path / "data", threads=1).plans()}
-    assert {one.active for one in plans.values()} == {False}
-    assert plans["check/shops/till server"].method == "tcp"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.catalogue_rows import load_catalogue
 from incidents.detection import Bounds, Level, PathState, fold, level_of, take
+from incidents.watched import Rules, rules_of, watched
+from timeseries.records import DelayFigures
 
 SECOND = 10**9
 
@@ -86,3 +91,67 @@ def test_a_train_that_the_kernel_refused_to_send_is_lost(incident_trains: Any) -
 def test_more_of_m_than_there_are_is_refused() -> None:
     with pytest.raises(ValueError, match="at most M"):
         Bounds(lost=(4, 3))
+
+
+LIMITS = Bounds(loss_limit=Fraction(1), beyond_percent=Fraction(5), jitter_ns=20_000_000)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"received": 9, "lost": 1}, Level.GOOD),  # one packet of ten says nothing of 1 %
+        ({"received": 8, "lost": 2}, Level.DEGRADED),
+        ({"sent": 1, "received": 0, "lost": 1}, Level.LOST),
+        ({"rtt": DelayFigures(within_limit=9, histogram=((0, 9), (9, 1)))}, Level.GOOD),
+        ({"rtt": DelayFigures(within_limit=8, histogram=((0, 8), (9, 2)))}, Level.DEGRADED),
+        ({"rtt": DelayFigures(within_limit=0, histogram=((9, 1),))}, Level.DEGRADED),
+        ({"rtt": DelayFigures(within_limit=None, histogram=((9, 10),))}, Level.GOOD),
+        ({"rtt": DelayFigures(ipdv_mean_ns=20_000_000)}, Level.GOOD),
+        ({"rtt": DelayFigures(ipdv_mean_ns=20_000_001)}, Level.DEGRADED),
+    ],
+)
+def test_a_train_beyond_a_limit_of_the_contract_is_degraded(
+    incident_trains: Any, more: dict[str, Any], expected: Level
+) -> None:
+    good = incident_trains.train("p", 1, "G")
+    train = replace(good, **more)
+    assert level_of(train, LIMITS) is expected
+    if "rtt" in more:
+        assert level_of(train, Bounds()) is Level.GOOD
+
+
+def test_one_way_delays_are_held_against_a_one_way_limit_where_the_clocks_allow_it(
+    incident_trains: Any,
+) -> None:
+    good, slow = (DelayFigures(within_limit=n, histogram=((9, 10),)) for n in (10, 5))
+    train = incident_trains.train(
+        "p", 1, "G", limit_on="one-way", forward=good, backward=slow, one_way_judged=True
+    )
+    assert level_of(train, LIMITS) is Level.DEGRADED
+    assert level_of(replace(train, one_way_judged=False), LIMITS) is Level.GOOD
+
+
+def test_the_watch_judges_by_the_configuration_and_the_limits_of_the_profile(
+    incident_trains: Any,
+) -> None:
+    said = {"lost": [3, 4], "loss_percent": "30", "good": 2, "silent_after": 4, "backlog": "1m"}
+    configuration = incident_trains.configuration(1, {}, incident={"detection": said})
+    rules = rules_of(configuration)
+    assert rules.bounds == Bounds(loss_percent=Fraction(30), lost=(3, 4), clear_after=2)
+    assert (rules.patience.intervals, rules.patience.settle_ns) == (4, 60 * SECOND)
+
+    catalogue = load_catalogue()
+    limits = catalogue.limits_for("ip-base", "high", None)
+    assert limits.delay_share_percent is not None
+    assert limits.loss_percent is not None
+    bounds = watched(configuration, rules, catalogue)["p0/x"].bounds
+    assert bounds.beyond_percent == 100 - Fraction(limits.delay_share_percent)
+    assert bounds.loss_limit == Fraction(limits.loss_percent)
+    assert (bounds.lost, bounds.loss_percent) == ((3, 4), 30)
+
+    without = incident_trains.configuration(1, {}, incident={"detection": {"limits": False}})
+    assert watched(without, rules, catalogue)["p0/x"].bounds == rules.bounds
+
+
+def test_what_nothing_configures_is_as_the_rules_are_by_themselves(incident_trains: Any) -> None:
+    assert rules_of(incident_trains.configuration(1, {})) == Rules()

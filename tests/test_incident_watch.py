@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from incidents.alerts import DeviceSign
 from incidents.changes import Comment, Reopen
 from incidents.desk import Desk, open_desk
+from incidents.signs import DeviceSign
 from incidents.tickets import AlertState, State
 from incidents.watch import Watch
 

@@ -224,11 +224,19 @@ def test_a_misspelt_key_gets_a_suggestion_and_is_read_as_it_was_meant(tmp_path: 
             '[reflector]\nlisten = [""]\nallow = ["::/0"]\n',
             "2: [reflector]: listen: '' is no",
         ),
+        (
+            "[incident.detection]\nlost = [4, 3]\n",
+            "2: [incident] detection: lost: 4 of 3 trains cannot be",
+        ),
+        (
+            "[incident.detection]\nlost = [2]\n",
+            "2: [incident] detection: ",
+        ),
         (CLIENT.replace("443", "70000"), "6: [[client]] applications: check: TCP ports end"),
         (CLIENT + 'timeout = "4s"\nevery = "4s"\n', "3: [[client]]: applications: a check lasts"),
         (CLIENT + 'pas = "roma"\n', '7: [[client]] applications: pas = "roma": there is no'),
         (CLIENT + 'service = "vip"\n', '7: [[client]] applications: unknown service "vip"'),
-        (CLIENT + 'service = "ip-base"\n', "7: [[client]] applications: ip-base is a service of a"),
+        (CLIENT + 'service = "ip-base"\n', "7: [[client]] applications: ip-base fails at a PAS"),
         (
             PAS + CLIENT + 'pas = "roma"\nservice = "voip"\n',
             '14: [[client]] applications: pas "roma" does not have the service voip',
