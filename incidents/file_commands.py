@@ -12,6 +12,7 @@ import typer
 from incidents.ticket_options import (
     ConfigOption,
     JsonOption,
+    Open,
     WhoOption,
     actor_of,
     fail,
@@ -23,7 +24,6 @@ from incidents.ticket_options import (
 if TYPE_CHECKING:
     from incidents.changes import Imported
     from incidents.criticality import Rules
-    from incidents.desk import Desk
     from incidents.tickets import Actor
     from inventory.models import Configuration
 
@@ -58,7 +58,7 @@ def register(
         with open_desk_of(config) as opened:
             actor = actor_of(opened.configuration, who)
             if mail is not None:
-                taken_in = _take_mail(opened.desk, _content(mail), actor)
+                taken_in = _take_mail(opened, mail, actor)
                 typer.echo(json.dumps(taken_in) if as_json else _mail_words(taken_in))
                 return
             if file is None:
@@ -134,22 +134,23 @@ def _content(file: Path) -> bytes:
         raise IncidentError(f"{file}: {error.strerror} — name another file") from None
 
 
-def _take_mail(desk: Desk, raw: bytes, actor: Actor) -> dict[str, str | int | None]:
+def _take_mail(opened: Open, file: Path, actor: Actor) -> dict[str, str | int | None]:
     """What became of a mail: an answer of a ticket, or an alert (1.2); the same one counts once."""
-    import hashlib
-
+    from incidents.errors import IncidentError
+    from incidents.mail_alert import alert_from_mail
     from incidents.outbox import Outbox
     from incidents.replies import read_mail, take_reply
-    from incidents.tickets import NewAlert
 
+    desk, raw = opened.desk, _content(file)
+    try:
+        mail = read_mail(raw)
+    except IncidentError as error:
+        raise IncidentError(f"{file}: {error}") from None
     ticket = take_reply(desk, Outbox(desk), raw, actor)
     if ticket is not None:
         return {"ticket": ticket.id, "provider_ticket": ticket.provider_ticket, "alert": None}
-    reply = read_mail(raw)
-    key = f"mail/{hashlib.sha256(raw).hexdigest()}"
-    text = " ".join(reply.subject.split()) or "a mail without a subject"
-    said = (("from", reply.sender), ("number", reply.number), ("text", reply.text))
-    alert = desk.raise_alert(NewAlert(key, "mail", text, desk.clock(), data=said), actor)
+    new = alert_from_mail(mail, opened.configuration, desk.clock())
+    alert = desk.raise_alert(new, actor)
     return {"ticket": None, "provider_ticket": None, "alert": alert.id}
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 
-from incidents.errors import IncidentError
+from incidents.replies import Reply
 from incidents.tickets import NewAlert
 from inventory.clocks import utc_ns
 from inventory.models import Configuration
@@ -20,26 +18,31 @@ from inventory.models import Configuration
 _SUBJECT_LONGEST = 200
 
 
-def alert_from_mail(raw: bytes, configuration: Configuration, now_ns: int) -> NewAlert:
-    """An alert of a mail (RFC 5322); the same mail gives the same key. `IncidentError`."""
-    mail = message_from_bytes(raw, _class=EmailMessage, policy=policy.default)
-    if not mail.get("From") or not (mail.get("Subject") or mail.get("Date")):
-        raise IncidentError("the file is no mail (no From, Subject or Date) — save it as .eml")
-    subject = " ".join(str(mail.get("Subject", "")).split())[:_SUBJECT_LONGEST]
-    part = mail.get_body(("plain", "html"))
-    words = f"{subject}\n{part.get_content() if part is not None else ''}"
-    number = str(mail.get("Message-ID", "")).strip() or hashlib.sha256(raw).hexdigest()
+def alert_from_mail(mail: Reply, configuration: Configuration, now_ns: int) -> NewAlert:
+    """An alert of a mail.
+
+    The same mail gives the same key whatever was added to its headers on its way; another one
+    under the same Message-ID is another alert.
+    """
+    subject = " ".join(mail.subject.split())[:_SUBJECT_LONGEST]
+    words = f"{mail.subject}\n{mail.text}"
     devices = [d for d in configuration.devices if _named(d.id, words) or _named(d.host, words)]
     pas = {p.id for p in configuration.pas if _named(p.id, words)}
     pas |= {name for device in devices for name in device.pas}
+    told = repr((mail.message_id, mail.sender, mail.date, mail.subject, mail.text))
     return NewAlert(
-        key=f"mail/{number}",
+        key=f"mail/{hashlib.sha256(told.encode()).hexdigest()}",
         source="mail",
         text=subject or "a mail without a subject",
-        first_ns=min(_sent_ns(mail, now_ns), now_ns),
+        first_ns=min(_sent_ns(mail.date, now_ns), now_ns),
         pas=tuple(sorted(pas)),
         device=devices[0].id if len(devices) == 1 else "",
-        data=(("from", str(mail["From"])), ("message-id", number)),
+        data=(
+            ("from", mail.sender),
+            ("message-id", mail.message_id),
+            ("number", mail.number),
+            ("text", mail.text),
+        ),
     )
 
 
@@ -49,9 +52,9 @@ def _named(name: str, words: str) -> bool:
     return re.search(found, words, re.IGNORECASE) is not None
 
 
-def _sent_ns(mail: EmailMessage, now_ns: int) -> int:
+def _sent_ns(date: str, now_ns: int) -> int:
     try:
-        moment = parsedate_to_datetime(str(mail["Date"]))
+        moment = parsedate_to_datetime(date)
     except (TypeError, ValueError):
         return now_ns
     return utc_ns(moment) if moment.tzinfo else now_ns

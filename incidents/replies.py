@@ -39,10 +39,13 @@ class Reply:
     text: str
     number: str
     """The ticket number that it names; empty where there is none or more than one."""
+    message_id: str = ""
+    date: str = ""
+    """Both as they stand in the header."""
 
 
 def read_mail(raw: bytes) -> Reply:
-    """Read a mail as a server delivered it; `IncidentError` where it is none."""
+    """Read a mail (RFC 5322) as a server delivered it; `IncidentError` where it is none."""
     mail = message_from_bytes(raw, policy=policy.default)
     if not isinstance(mail, EmailMessage) or mail["From"] is None:
         raise IncidentError("this is no mail: it has no From — save it with its headers, as .eml")
@@ -55,8 +58,9 @@ def read_mail(raw: bytes) -> Reply:
     subject = str(mail["Subject"] or "")
     answers = _MESSAGE_ID.findall(f"{mail['In-Reply-To'] or ''} {mail['References'] or ''}")
     return Reply(
-        str(mail["From"]), subject, tuple(dict.fromkeys(answers)), text, _number(subject, text)
-    )
+        str(mail["From"]), subject, tuple(dict.fromkeys(answers)), text, _number(subject, text),
+        str(mail["Message-ID"] or "").strip(), str(mail["Date"] or ""),
+    )  # fmt: skip
 
 
 def ticket_answered(desk: Desk, outbox: Outbox, reply: Reply) -> Ticket | None:

@@ -168,13 +168,22 @@ def test_a_providers_mail_answers_a_ticket_or_becomes_one_alert(place: Path) -> 
     (place / "a.eml").write_text(f"{head}Subject: Re: INC-000001 Ticket 471100\r\n\r\nwe look")
     answered = said("incident", "import", "--mail", "a.eml")
     assert (answered["ticket"], answered["provider_ticket"]) == ("INC-000001", "471100")
-    (place / "b.eml").write_text(f"{head}Subject: high load on a firewall\r\n\r\nsee there")
+    (place / "b.eml").write_text(
+        f"{head}Subject: high load on a firewall of roma-01\r\n\r\nsee there"
+    )
     assert [said("incident", "import", "--mail", "b.eml")["alert"] for _ in range(2)] == [1, 1]
-    assert said("incident", "list", "--alerts")[0]["source"] == "mail"
+    (alert,) = said("incident", "list", "--alerts")
+    assert (alert["source"], alert["pas"]) == ("mail", ["roma-01"])
     assert "not been analysed" in run("incident", "alert", "1", "--dismiss", "x", code=1).stderr
     judged = said("incident", "alert", "1", "--analyse", "backup traffic", "--dismiss", "no harm")
     assert judged["state"] == "dismissed"
     run("incident", "import", code=2)
+    (place / "c.eml").write_bytes(b"\xff\xfe no mail")
+    refused = run("incident", "import", "--mail", "c.eml", code=2).stderr
+    assert refused.startswith("c.eml: this is no mail")
+    assert (
+        "none.eml: No such file" in run("incident", "import", "--mail", "none.eml", code=2).stderr
+    )
 
 
 def delivered(number: int, state: str) -> None:
