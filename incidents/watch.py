@@ -75,7 +75,9 @@ class Watch:
         plans = self._plans()
         agents = {identity: plan for identity, plan in plans.items() if plan.active}
         trains = self._new_trains(memory, agents)
-        signs = self._events(max(memory.began_ns, memory.events_ns - LATE_EVENTS_NS))
+        # What a silent agent was told by its devices comes with its backlog.
+        late_ns = [memory.events_ns - LATE_EVENTS_NS, *(g.from_ns for g in memory.gaps.values())]
+        signs = self._events(max(memory.began_ns, min(late_ns)))
         found = Look()
         with self._desk.transaction("watching") as connection:
             self._take_trains(memory, agents, trains, found)

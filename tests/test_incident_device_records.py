@@ -12,7 +12,11 @@ import pytest
 from incidents.desk import Desk, open_desk
 from incidents.device_records import last_state, signs
 from incidents.watch import Watch
-from timeseries.reader import EmbeddedReader
+from timeseries.codec import flatten, kind_of
+from timeseries.influx import Accepted, InfluxTarget, InfluxWriter
+from timeseries.influx_reader import InfluxReader
+from timeseries.line_protocol import line
+from timeseries.reader import EmbeddedReader, Reader
 from timeseries.records import DeviceEventRecord, DeviceSampleRecord, Record
 from timeseries.spool import Spool
 from timeseries.spool_file import SPOOL_NAME
@@ -33,7 +37,7 @@ class Scene:
         self.configuration = tools.configuration(2, {"pix": [0, 1], "spare": []})
         self.spool = Spool(folder / SPOOL_NAME)
         self.keep(tools.plan("p0/x", NOON - 60 * SECOND), tools.plan("p1/x", NOON - 60 * SECOND))
-        self.reader = EmbeddedReader(folder, threads=1)
+        self.reader: Reader = EmbeddedReader(folder, threads=1)
         self.desk: Desk = open_desk(folder, clock=lambda: self.now)
         self.watch = self.anew()
 
@@ -103,6 +107,15 @@ def test_an_event_that_another_agent_hands_in_late_is_not_lost(scene: Scene) -> 
     assert late.device == "pix"
 
 
+def test_what_a_device_told_a_silent_agent_comes_hours_later(scene: Scene) -> None:
+    scene.look(60)
+    scene.keep(event(9000, "unreachable", agent="b", device="spare"))
+    scene.look(9001)
+    scene.keep(event(1000, "tunnel-lost", instance="203.0.113.9"))
+    (late,) = scene.look(9002).raised
+    assert late.device == "pix"
+
+
 def test_a_moment_is_over_at_once(scene: Scene) -> None:
     scene.keep(event(1, "restarted"))
     scene.look(2, "G")
@@ -124,3 +137,74 @@ def test_the_state_of_a_device_is_its_newest_figures(scene: Scene) -> None:
     assert [(one["kind"], one["state"]) for one in state["events"]] == [("unreachable", "cleared")]
     assert last_state(scene.reader, "spare", NOON + 70 * SECOND) is None
     assert last_state(scene.reader, "pix", NOON + 7200 * SECOND) is None
+
+
+class Central(Scene):
+    """The same; what the agents keep is forwarded to a server, and read there."""
+
+    def __init__(self, folder: Path, tools: Any, server: Any) -> None:
+        target = InfluxTarget(server.url, server.database, token=server.token)
+        self.writer = InfluxWriter(target)
+        super().__init__(folder, tools)
+        self.reader = InfluxReader(target)
+        self.anew()
+
+    def keep(self, *records: Record) -> None:
+        lines = [line(kind_of(one), flatten(one)) for one in records]
+        assert isinstance(self.writer.write("\n".join(lines).encode()), Accepted)
+
+
+def test_from_influxdb_the_watch_and_the_evidence_read_the_same(
+    tmp_path: Path, incident_trains: Any, influx: Any
+) -> None:
+    scene = Central(tmp_path, incident_trains, influx)
+    try:
+        assert signs(scene.reader, 0) == []  # nobody has written one yet
+        scene.look(1, "G")
+        scene.look(2, "L")
+        scene.keep(event(2, "tunnel-lost", instance="203.0.113.9", since_ns=NOON + SECOND))
+        scene.look(3, "L")
+        (ticket,) = scene.desk.tickets()
+        assert (ticket.device, ticket.pas) == ("pix", ("p0", "p1"))
+        (told,) = [one for one in scene.desk.alerts(ticket=ticket.id) if one.source == "device"]
+        assert (told.first_ns, told.text) == (NOON + SECOND, "pix: tunnel-lost raised")
+        scene.anew()
+        assert scene.look(4, "L").raised == []
+        scene.keep(event(5, "tunnel-lost", "cleared", instance="203.0.113.9"))
+        scene.look(6, "G")
+        assert scene.desk.alert(told.id).cleared_ns == NOON + 5 * SECOND
+        scene.keep(
+            DeviceSampleRecord(
+                agent="a", device="pix", figure="cpu_1min", instance="", text="", unit="percent",
+                start_ns=NOON + SECOND, value=90,
+            )
+        )  # fmt: skip
+        state: Any = last_state(scene.reader, "pix", NOON + 70 * SECOND)
+        assert [(one["figure"], one["value"]) for one in state["figures"]] == [("cpu_1min", 90)]
+        assert [(one["kind"], one["state"]) for one in state["events"]] == [
+            ("tunnel-lost", "cleared")
+        ]
+    finally:
+        scene.desk.close()
+        scene.spool.close()
+        scene.writer.close()
+
+
+def test_checks_of_an_application_are_the_same_from_influxdb(
+    tmp_path: Path, incident_trains: Any, influx: Any
+) -> None:
+    scene = Central(tmp_path, incident_trains, influx)
+    name = "check/shops/till server, 2"
+    checks = [
+        incident_trains.train(
+            name, NOON + n * SECOND, letter, method="tcp", pas="p0", service="", flags=("refused",)
+        )
+        for n, letter in enumerate("GLLG")
+    ]
+    try:
+        scene.keep(*checks)
+        assert list(scene.reader.trains(name)) == checks
+    finally:
+        scene.desk.close()
+        scene.spool.close()
+        scene.writer.close()
