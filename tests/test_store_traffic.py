@@ -424,3 +424,27 @@ def test_leap_days_and_month_ends_belong_to_their_period() -> None:
     labels = [label for _, _, label in february.wanted.pieces]
     assert (labels[0], labels[-1], len(labels)) == ("2028-02-01", "2028-02-29", 29)
     assert date.fromisoformat(labels[-1]) < parse_period("2028-02").end
+
+
+def test_checks_of_applications_are_no_figure_of_the_contract(site: Site) -> None:
+    noon = BEGIN + 12 * HOUR_NS
+    starts = range(noon, noon + HOUR_NS, EVERY_NS)
+    site.put([*plans(), *(one for k, start in enumerate(starts) for one in measured(start, k))])
+    before = [site.survey(from_trains=each) for each in (False, True)]
+    name = "check/shops/tills"
+    checks = [
+        replace(
+            TRAIN, path=name, service="", method="tcp", start_ns=start, planned=1, sent=1,
+            received=0, lost=1, limit_ns=None,
+        )
+        for start in starts
+    ]  # fmt: skip
+    plan = PlanRecord("roma", name, BEGIN, True, EVERY_NS, 1, None, "roma", "", method="tcp")
+    site.put([plan, *checks])
+    client = """[[client]]
+name = "shops"
+applications = [{ name = "tills", host = "192.0.2.80", check = "tcp:443", pas = "roma" }]
+"""
+    after = [site.survey(CONFIGURATION + client, from_trains=each) for each in (False, True)]
+    assert before == after
+    assert any(path.days for path in before[0].traffic)
