@@ -15,15 +15,13 @@ from typing import Any, Final
 import duckdb
 
 from benchmarks.made_trains import DAY_NS, LIMIT_NS, PACKETS, made
-from timeseries import duck, store_files
+from timeseries import duck, merged_file, store_files
 from timeseries.codec import columns, encode
 from timeseries.records import PlanRecord
 from timeseries.rollup import QUARTER_NS
 
 MINUTE_NS: Final = 60_000_000_000
 TEMPLATES: Final = 2_000
-ROW_GROUP: Final = 16_384
-"""As the store's own compaction writes them."""
 TRAIN_OCTETS: Final = 80
 """Of room for each, its share of a roll-up included."""
 
@@ -90,7 +88,7 @@ def _write_plans(connection: Any, store: MadeStore, folder: Path) -> None:
 
     duck.insert(connection, "plans", "plans", plans())
     place = _place(folder, "plans", store.first_day_ns, 1, store.paths)
-    duck.copy_to_parquet(connection, "plans", place, ROW_GROUP)
+    merged_file.write(connection, "plans", "plans", place)
 
 
 def _write_day(connection: Any, store: MadeStore, folder: Path, number: int) -> None:
@@ -98,14 +96,13 @@ def _write_day(connection: Any, store: MadeStore, folder: Path, number: int) -> 
     first_id = 1 + store.paths + number * store.trains_a_day
     last_id = first_id + store.trains_a_day - 1
     trains = _place(folder, "trains", day_ns, first_id, last_id)
-    source = f"({_trains_of_a_day(store, day_ns, first_id)})"
-    duck.copy_to_parquet(connection, source, trains, ROW_GROUP)
+    made_trains = _trains_of_a_day(store, day_ns, first_id)
+    connection.execute(f"CREATE OR REPLACE TABLE day AS {made_trains}").fetchall()
+    merged_file.write(connection, "trains", "day", trains)
     connection.execute("DELETE FROM rollups").fetchall()
     connection.execute(_rollups_of(trains)).fetchall()
     rollups = _place(folder, "rollups", day_ns, first_id, last_id)
-    duck.copy_to_parquet(
-        connection, "(SELECT * FROM rollups ORDER BY start_ns)", rollups, ROW_GROUP
-    )
+    merged_file.write(connection, "rollups", "(SELECT * FROM rollups ORDER BY start_ns)", rollups)
 
 
 def _place(folder: Path, kind: str, day_ns: int, first_id: int, last_id: int) -> Path:

@@ -114,10 +114,12 @@ def insert(connection: Any, kind: str, table: str, rows: Iterable[tuple[int, str
     return total
 
 
-def copy_to_parquet(connection: Any, source: str, path: Path, row_group: int) -> None:
-    """Write a table or a query in brackets to a Parquet file."""
+def copy_to_parquet(
+    connection: Any, source: str, path: Path, row_group: int, options: str = "PARQUET_VERSION v1"
+) -> None:
+    """Write a table or a query in brackets to a Parquet file; `options`: more of COPY's."""
     connection.execute(
-        f"COPY {source} TO {literal(path)} ({ZSTD}, ROW_GROUP_SIZE {row_group})"
+        f"COPY {source} TO {literal(path)} ({ZSTD}, ROW_GROUP_SIZE {row_group}, {options})"
     ).fetchall()
 
 

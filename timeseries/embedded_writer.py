@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from timeseries import duck, store_files
+from timeseries import duck, merged_file, store_files
 from timeseries.codec import KINDS, decode, encode, load_row
 from timeseries.device_rollup import device_rollups
 from timeseries.errors import DamagedRecordError, DiskFullError, StoreError
@@ -43,7 +43,6 @@ from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 MEMORY = "96MB"
 _ROW_GROUP = 2_048
-_MERGED_ROW_GROUP = 16_384
 _PATHS_AT_ONCE = 200
 _DEVICES_AT_ONCE = 5
 """A switch of 48 ports has 8,000 samples in a quarter of an hour."""
@@ -181,7 +180,7 @@ def _write_merged(folder: Path, files: list[StoreFile]) -> None:
     name = store_files.file_name(files[0].first_id, max(file.last_id for file in files))
     source = duck.parquet([file.path for file in files])
     with _duckdb() as connection, store_files.written_aside(folder / name) as aside:
-        duck.copy_to_parquet(connection, f"(SELECT * FROM {source})", aside, _MERGED_ROW_GROUP)
+        merged_file.write(connection, folder.parent.name, f"(SELECT * FROM {source})", aside)
         (before,) = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
         (after,) = connection.execute(f"SELECT count(*) FROM {duck.parquet([aside])}").fetchone()
         if before != after:
