@@ -52,6 +52,8 @@ def drift(
 
     Example: pasprobe config drift --group pix
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from device_configs.drift import drift as compared
     from device_configs.errors import DeviceConfigError
 
@@ -68,7 +70,11 @@ def drift(
         what = "no device has a template" if group is None else f"no such device in group {group!r}"
         remedy = "write template into a [[device]], or name another group"
         raise DeviceConfigError(str(room.loaded.path), what, remedy)
-    found = [compared(d, room.rendered, room.live if live else room.last) for d in chosen]
+    # Asking takes its time, most of all where nobody answers.
+    at_once = room.loaded.configuration.device_configs.parallel if live else 1
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        running = room.live if live else room.last
+        found = list(pool.map(lambda d: compared(d, room.rendered, running), chosen))
     if as_json:
         say([one.as_json() for one in found])
     else:

@@ -7,6 +7,7 @@ and 12.2(33)S on), which needs an archive and leaves the traffic alone.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from device_configs.platforms import Platform
 from device_configs.protocol import Protocol as Record
 from device_configs.sections import parse
 
+_FAR = re.compile(r"path (tftp|ftp|scp|sftp|https?|rcp):", re.IGNORECASE)
 _SAVE = (r"[Ss]ave\?.*$", "no\n")
 _CONFIRM = (r"\[confirm\]\s*$", "\n")
 
@@ -64,9 +66,12 @@ def revert(minutes: int) -> WayBack:
 
 
 def can_revert(platform: Platform, preimage: str, target: str) -> bool:
-    """Whether there is an archive that the restore leaves alone."""
+    """Whether there is an archive on the device that the restore leaves alone."""
     path = _archive(preimage)
-    return platform.name == "cisco_ios" and bool(path) and path == _archive(target)
+    if platform.name != "cisco_ios" or not path or path != _archive(target):
+        return False
+    # The way to a server may be what the restore interrupts.
+    return _FAR.match(path) is None
 
 
 def is_reverting(session: Session) -> bool:
@@ -91,12 +96,13 @@ class Deadman:
         self.way: WayBack | None = None
         """What is armed; None: nothing that we know of."""
 
-    def begin(self, preimage: str, target: str, *, inherited: bool) -> None:
+    def begin(self, platform: Platform, preimage: str, target: str, *, inherited: bool) -> None:
         """`inherited`: a process that was killed may have armed one."""
         self._preimage = preimage
-        self._inherited = [reload(1), revert(1)] if inherited else []
-        if not _archive(preimage) or _archive(preimage) != _archive(target):
-            self._inherited = self._inherited[:1]
+        if inherited:
+            self._inherited = [reload(1)]
+            if can_revert(platform, preimage, target):
+                self._inherited.append(revert(1))
 
     def choose(self, way: WayBack | None) -> None:
         """What to hold from now on. It counts as armed: it may arrive although the session goes."""

@@ -27,7 +27,15 @@ from dulwich.refs import Ref
 
 from device_configs.errors import HistoryError
 from device_configs.files import disk_error, locked, write_whole
-from device_configs.git_trees import head_of, meta_of_device, tree_named, tree_with
+from device_configs.git_trees import (
+    add,
+    advance,
+    head_of,
+    make,
+    meta_of_device,
+    tree_named,
+    tree_with,
+)
 from device_configs.vault import Vault
 
 if TYPE_CHECKING:
@@ -186,9 +194,7 @@ class History:
 
         try:
             if not self._git.exists():
-                repo = Repo.init_bare(str(self._git), mkdir=True, default_branch=b"main")
-                self._git.chmod(0o700)
-                return repo
+                make(self._git)
             return Repo(str(self._git))
         except NotGitRepository:
             raise HistoryError(
@@ -260,15 +266,14 @@ class History:
         try:
             for part, text in given.items():
                 blob = Blob.from_string(self._vault.seal(f"{device}/{part}", text))
-                repo.object_store.add_object(blob)
-                parts[part] = blob.id
+                parts[part] = add(repo, blob)
             said = {
                 **asdict(meta),
                 "parts": {part: name.decode() for part, name in parts.items()},
                 "before": None if newest is None else newest.id,
             }
             meta_blob = Blob.from_string(json.dumps(said, indent=1, sort_keys=True).encode())
-            repo.object_store.add_object(meta_blob)
+            add(repo, meta_blob)
             head = head_of(repo, _REF)
             commit = Commit()
             commit.tree = tree_with(repo, head, device, parts, meta_blob.id)
@@ -279,9 +284,8 @@ class History:
             commit.author_timezone = commit.commit_timezone = 0
             commit.encoding = b"UTF-8"
             commit.message = _message(device, meta).encode()
-            repo.object_store.add_object(commit)
             before = None if head is None else head.id
-            if not repo.refs.set_if_equals(_REF, before, commit.id):
+            if not advance(repo, _REF, before, add(repo, commit)):
                 raise HistoryError(str(self._git), "somebody else wrote into it", "try again")
         except OSError as error:
             raise disk_error(self._git, error) from None

@@ -119,6 +119,7 @@ class Restore:
         self._session = session
         self._preimage = preimage
         self._deadman.begin(
+            session.platform,
             preimage,
             self._order.target,
             inherited=(undo or resumed) and _has_timer(session.platform),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import re
 import subprocess
@@ -118,7 +119,9 @@ def test_drift_says_which_devices_differ_and_which_cannot_be_compared(desk: Desk
     # What the device shows by itself is not what somebody changed.
     assert "pager" not in shown.stdout
     desk.refused("drift", "fw-2", says="no such [[device]]")
-    assert desk.json(1, "drift", "--group", "core", "--live") == desk.json(1, "drift", "--live")
+    assert [one["state"] for one in desk.json(1, "drift", "--group", "core", "--live")] == [
+        "drifted"
+    ]
     desk.refused("drift", "--group", "edge", says="no such device in group 'edge'")
 
 
@@ -210,6 +213,27 @@ def test_a_block_whose_time_is_over_ends_and_one_lost_device_holds_up_no_other(d
     assert said[1]["state"] == "allowed"
     assert "no such [[device]]" in said[0]["state"]
     assert desk.device.running() == before
+
+
+def test_a_restore_that_runs_and_a_disk_that_takes_nothing_are_said_and_type_nothing(
+    desk: Desk,
+) -> None:
+    target = desk.folder / "target.cfg"
+    target.write_text(desk.device.running() + EXTRA)
+    words = ("restore", "fw-1", "--to", str(target), "--yes")
+    before = desk.device.checksum()
+    limited = ["prlimit", "--fsize=0", *desk.line(*words)]
+    done = subprocess.run(
+        limited, cwd=ROOT, env=desk.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "see to the disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert desk.device.checksum() == before
+    lock = desk.folder / "kept" / "restores" / "fw-1" / "lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        desk.refused(*words, says="another process (unknown) keeps it locked")
 
 
 def test_what_a_killed_restore_left_is_taken_back_or_gone_on_with(desk: Desk, devices: Any) -> None:

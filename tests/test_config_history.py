@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import multiprocessing
+import os
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dulwich.object_store import DiskObjectStore
 from dulwich.repo import Repo
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,19 +175,38 @@ def test_a_repository_locked_by_another_process_names_it(tmp_path: Path) -> None
     assert History(tmp_path).put("pix", "hostname p\n", meta(1)) is not None
 
 
-def test_a_full_disk_leaves_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_a_disk_that_takes_no_more_leaves_what_was_kept_and_nothing_in_the_way(
+    tmp_path: Path, there: bool
+) -> None:
+    history = History(tmp_path)
+    if there:
+        history.put("pix", "hostname p\n", meta(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(HistoryError, match="see to the disk"):
+            history.put("pix", "hostname q\n" * 99, meta(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [history.text(one) for one in history.versions("pix")] == ["hostname p\n"] * there
+    # The same again, now that there is room.
+    assert history.put("pix", "hostname q\n" * 99, meta(2)) is not None
+    assert history.get("pix") == "hostname q\n" * 99
+
+
+def test_a_lock_that_a_killed_process_left_is_waited_for_and_then_taken_away(
+    tmp_path: Path,
+) -> None:
     history = History(tmp_path)
     history.put("pix", "hostname p\n", meta(1))
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(DiskObjectStore, "add_object", full)
-    with pytest.raises(HistoryError, match="the disk is full"):
+    lock = tmp_path / "configurations.git" / "refs" / "heads" / "main.lock"
+    lock.touch()
+    with pytest.raises(HistoryError, match="try again in 30 s"):
         history.put("pix", "hostname q\n", meta(2))
-    monkeypatch.undo()
-    assert history.get("pix") == "hostname p\n"
-    assert len(history.versions("pix")) == 1
+    os.utime(lock, (time.time() - 60,) * 2)
+    assert history.put("pix", "hostname q\n", meta(2)) is not None
+    assert history.get("pix") == "hostname q\n"
 
 
 def test_how_the_last_attempt_went_is_remembered(tmp_path: Path) -> None:

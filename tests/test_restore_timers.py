@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -133,9 +134,15 @@ def test_a_switch_with_an_archive_is_held_by_its_revert_timer_though_it_is_not_s
         assert it.device.startup.count("10.7.0.0") == 1
 
 
-def test_without_an_archive_that_stays_the_timer_is_a_restart(bench: Any) -> None:
+@pytest.mark.parametrize("path", ["flash:kept", "tftp://10.0.0.9/kept"])
+def test_without_an_archive_that_stays_the_timer_is_a_restart(bench: Any, path: str) -> None:
     with bench() as it:
-        it.target = it.target.replace("archive\n path flash:kept\n", "")
+        if path == "flash:kept":
+            it.target = it.target.replace("archive\n path flash:kept\n", "")
+        else:
+            it.device.type("archive", f"path {path}", "exit")
+            it.before = it.device.running()
+            it.target = it.target.replace("flash:kept", path)
         with pytest.raises(DeviceConfigError, match="startup configuration is not the running"):
             it.restore()
         assert it.device.same_as(it.before)
@@ -240,6 +247,18 @@ def test_what_is_not_accepted_in_time_is_undone_and_not_saved(bench: Any) -> Non
         assert it.device.same_as(it.before)
         assert it.device.startup == startup
         assert [name for name, _ in it.events()].count("not yet accepted") == 1
+
+
+def test_somebody_who_stops_it_while_it_waits_to_be_accepted_gets_the_preimage(bench: Any) -> None:
+    with bench() as it:
+
+        def stop() -> Sequence[str]:
+            signal.raise_signal(signal.SIGINT)
+            return ["no tunnel"]
+
+        outcome = it.restore(Wish(accept_s=300), stop)
+        assert (outcome.state, outcome.reason) == ("pre-image", "stopped by the operator")
+        assert it.device.same_as(it.before)
 
 
 def test_what_comes_up_in_time_is_accepted_and_only_then_saved(bench: Any) -> None:
