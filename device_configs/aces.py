@@ -1,4 +1,4 @@
-"""Entries of access lists: one spelling, their parts, and groups written out.
+"""Entries of access lists: one spelling, and their parts.
 
 Pure. Sources: the `access-list` chapters of Cisco PIX Firewall Command Reference 6.3, Cisco
 Security Appliance Command Reference 7.2 and Cisco IOS Security Command Reference.
@@ -6,11 +6,9 @@ Security Appliance Command Reference 7.2 and Cisco IOS Security Command Referenc
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
-from itertools import product
 
 PORTS = {
     "aol": 5190, "bgp": 179, "biff": 512, "bootpc": 68, "bootps": 67, "chargen": 19,
@@ -31,6 +29,7 @@ PORTS = {
 
 _RELATIONS = {"eq": 1, "gt": 1, "lt": 1, "neq": 1, "range": 2}
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+$|0$")
+_NAMED = re.compile(r"(?<![\w-])(?:object-group|object|group-object) (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,155 +155,6 @@ def _port(words: list[str]) -> str:
     return ""
 
 
-Definitions = Mapping[str, tuple[str, ...]]
-"""Header of an object or a group (`object-group network WEB`) to the lines below it."""
-
-
 def names_in(text: str) -> tuple[str, ...]:
     """The objects and groups that a line names."""
-    return tuple(re.findall(r"(?:object-group|object|group-object) (\S+)", text))
-
-
-def definition(name: str, definitions: Definitions) -> tuple[str, tuple[str, ...]] | None:
-    """Header and lines of the object or group of this name (a name is given once)."""
-    for header, lines in definitions.items():
-        if header.split()[2:3] == [name]:
-            return header, lines
-    return None
-
-
-def closure(texts: Iterable[str], by_name: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """All objects and groups that the lines name, and those that these name in turn."""
-    found: set[str] = set()
-    waiting = [name for text in texts for name in names_in(text)]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [n for line in by_name.get(name, ()) for n in names_in(line)]
-    return found
-
-
-def written_out(text: str, definitions: Definitions) -> tuple[str, ...] | None:
-    """An entry without objects and groups, as as many entries as it takes; None where that cannot
-    be done (a name from DNS, a group of a kind that is not understood)."""
-    ports = {header.split()[2] for header in definitions if len(header.split()) == 4}
-    entry = ace(text, ports)
-    if entry is None:
-        return None if names_in(text) else (text,)
-    prefix = "extended " if text.startswith("extended ") else ""
-    services = _services(entry, definitions)
-    sources = _members(entry.source, definitions)
-    destinations = _members(entry.destination, definitions)
-    source_ports = _ports(entry.source_port, definitions)
-    destination_ports = _ports(entry.destination_port, definitions)
-    rests = _members(entry.rest, definitions) if entry.rest.startswith("object") else [entry.rest]
-    if (
-        services is None
-        or sources is None
-        or destinations is None
-        or source_ports is None
-        or destination_ports is None
-        or rests is None
-    ):
-        return None
-    combined = product(services, sources, source_ports, destinations, destination_ports, rests)
-    return tuple(
-        dict.fromkeys(
-            prefix
-            + Ace(entry.action, protocol, source, own or port, to, its or to_port, rest).text()
-            for (protocol, own, its), source, port, to, to_port, rest in combined
-        )
-    )
-
-
-def _services(entry: Ace, definitions: Definitions) -> list[tuple[str, str, str]] | None:
-    """Protocol, source port, destination port, as a group or object of services gives them."""
-    if not entry.protocol.startswith("object"):
-        return [(entry.protocol, "", "")]
-    lines = _all_lines(entry.protocol.split()[1], definitions)
-    if lines is None:
-        return None
-    found = []
-    for line in lines:
-        words = line.split()
-        if words[0] not in ("service-object", "protocol-object", "service"):
-            return None
-        protocol, more = words[1], " ".join(words[2:])
-        source = re.search(r"source (\S+ \S+(?: \d\S*)?)", more)
-        destination = re.search(r"destination (\S+ \S+(?: \d\S*)?)", more)
-        plain = more if more and not source and not destination else ""
-        found.append(
-            (
-                protocol,
-                source[1] if source else "",
-                destination[1] if destination else plain,
-            )
-        )
-    return found
-
-
-def _members(address: str, definitions: Definitions) -> list[str] | None:
-    """The addresses (or ICMP types) that a group stands for."""
-    if not address.startswith("object"):
-        return [address]
-    lines = _all_lines(address.split()[1], definitions)
-    if lines is None:
-        return None
-    found: list[str] = []
-    for line in lines:
-        words = line.split()
-        match words:
-            case ["network-object", "host", one] | ["host", one]:
-                found.append(f"host {one}")
-            case ["network-object" | "subnet", net, mask]:
-                found.append("any" if mask == "0.0.0.0" else f"{net} {mask}")
-            case ["range", first, last]:
-                found += _range(first, last)
-            case ["icmp-object", kind]:
-                found.append(kind)
-            case _:
-                return None
-    return found
-
-
-def _range(first: str, last: str) -> list[str]:
-    networks = ipaddress.summarize_address_range(
-        ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
-    )
-    return [
-        f"host {n.network_address}" if n.prefixlen == 32 else f"{n.network_address} {n.netmask}"
-        for n in networks
-    ]
-
-
-def _ports(port: str, definitions: Definitions) -> list[str] | None:
-    if not port.startswith("object-group "):
-        return [port]
-    lines = _all_lines(port.split()[1], definitions)
-    if lines is None or any(not line.startswith("port-object ") for line in lines):
-        return None
-    return [line.removeprefix("port-object ") for line in lines]
-
-
-def _all_lines(name: str, definitions: Definitions, depth: int = 0) -> list[str] | None:
-    """The lines of a group, those of the groups and objects in it in their place."""
-    found = definition(name, definitions)
-    if found is None or depth > 20:
-        return None
-    lines: list[str] = []
-    for line in found[1]:
-        words = line.split()
-        if words[0] in ("description", "nat"):
-            continue
-        if words[0] == "group-object" or words[:2] in (
-            ["network-object", "object"],
-            ["service-object", "object"],
-        ):
-            inner = _all_lines(words[-1], definitions, depth + 1)
-            if inner is None:
-                return None
-            lines += inner
-        else:
-            lines.append(line)
-    return lines
+    return tuple(_NAMED.findall(text)) if "object" in text else ()

@@ -8,11 +8,11 @@ objects are then changed while nobody filters by them, and the slot is given its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from device_configs.aces import closure, written_out
+from device_configs.groups import Groups
 from device_configs.intersections import permitted_by_both
 from device_configs.sections import Path
 from device_configs.steps import Phase, Risk, Step
@@ -36,14 +36,6 @@ class Filters:
     """Header of an object or group to its lines."""
     others: Mapping[str, Risk] = field(default_factory=dict)
     """Lists that are used elsewhere (a tunnel, address translation), and what that puts at risk."""
-
-    def by_name(self) -> dict[str, tuple[str, ...]]:
-        """Objects and groups by name."""
-        return {
-            words[2]: lines
-            for header, lines in self.definitions.items()
-            if len(words := header.split()) > 2
-        }
 
 
 class Dialect(Protocol):
@@ -82,6 +74,8 @@ class _Work:
     """The steps so far."""
 
     steps: list[Step] = field(default_factory=list)
+    unsaid: str = ""
+    """A gap that the next command carries."""
 
     def add(
         self,
@@ -95,25 +89,94 @@ class _Work:
     ) -> None:
         for path, command in commands:
             order = (rank, len(self.steps))
-            self.steps.append(Step(phase, order, path, command, risk, topic, gap))
+            said, self.unsaid = gap or self.unsaid, self.unsaid if gap else ""
+            self.steps.append(Step(phase, order, path, command, risk, topic, said))
             gap = ""
+
+
+class _Change:
+    """Both configurations; what is asked of a list again and again is worked out once."""
+
+    def __init__(self, now: Filters, then: Filters, dialect: Dialect) -> None:
+        self.now, self.then, self.dialect = now, then, dialect
+        self._old, self._new = Groups(now.definitions), Groups(then.definitions)
+        self._names = self._old.changed(self._new)
+        """Objects and groups that do not mean the same in both."""
+        self.same = {name for name in then.lists if name in now.lists and self._stays(name)}
+        self._edits: dict[str, list[Command] | None] = {}
+        self._moving: dict[str, bool] = {}
+        self._plain: dict[tuple[str, bool], tuple[str, ...] | None] = {}
+        self._risks: dict[str, Risk] = {}
+        for slot, name in (*now.slots.items(), *then.slots.items()):
+            if self._risks.get(name) != "management":
+                self._risks[name] = _slot_risk(slot)
+        for others in (now.others, then.others):
+            for name, risk in others.items():
+                self._risks.setdefault(name, risk)
+
+    def _stays(self, name: str) -> bool:
+        spelled = self.dialect.spelling
+        old, new = self.now.lists[name], self.then.lists[name]
+        return (
+            self.dialect.settled(name)
+            and len(old) == len(new)
+            and all(a == b or spelled(a) == spelled(b) for a, b in zip(old, new, strict=True))
+        )
+
+    def risk(self, name: str) -> Risk:
+        """What is at risk while a list changes."""
+        return self._risks.get(name, "none")
+
+    def edit(self, name: str) -> list[Command] | None:
+        """The edits of a list of both, None where there is no way without a gap."""
+        if name not in self._edits:
+            old, new = self.now.lists.get(name), self.then.lists.get(name)
+            missing = old is None or new is None
+            self._edits[name] = None if missing else self.dialect.edit(name, old or (), new or ())
+        return self._edits[name]
+
+    def renamed_meaning(self, name: str) -> bool:
+        """Whether what a list names, before or after, changes its meaning."""
+        if name not in self._moving:
+            named = self._old.named(self.now.lists.get(name, ()))
+            named |= self._new.named(self.then.lists.get(name, ()))
+            self._moving[name] = not named.isdisjoint(self._names)
+        return self._moving[name]
+
+    def stable(self, name: str) -> bool:
+        """Whether the list of now and all that it names stay as they are until the end."""
+        return (name not in self.then.lists or name in self.same) and not self.renamed_meaning(name)
+
+    def plain(self, name: str, *, later: bool) -> tuple[str, ...] | None:
+        """A list without groups and remarks; None where that cannot be written, or is nothing."""
+        key = name, later
+        if key not in self._plain:
+            side, groups = (self.then, self._new) if later else (self.now, self._old)
+            self._plain[key] = _written_out(side.lists[name], groups, self.dialect)
+        return self._plain[key]
+
+    def free_name(self, name: str) -> str:
+        """A name for a copy, that neither configuration has."""
+        copy = name + _ASIDE
+        while copy in self.now.lists or copy in self.then.lists:
+            copy += "x"
+        return copy
 
 
 def filter_steps(now: Filters, then: Filters, dialect: Dialect) -> list[Step]:
     """The steps for all lists and slots."""
     work = _Work()
-    same = _same_lists(now, then, dialect)
-    changed = _changed_names(now, then)
-    in_place, copies = _slots(now, then, dialect, same, changed, work)
+    change = _Change(now, then, dialect)
+    copies = _slots(change, work)
     for name, entries in then.lists.items():
-        if name in same:
+        if name in change.same:
             continue
-        risk, topic = _risk(name, now, then), f"access list {name}"
+        risk, topic = change.risk(name), f"access list {name}"
         old = now.lists.get(name)
         if old is None:
             work.add(Phase.ADD, dialect.build(name, entries), topic, risk)
-        elif name in in_place or dialect.edit(name, old, entries) is not None:
-            work.add(Phase.ADD, dialect.edit(name, old, entries) or [], topic, risk)
+        elif (edited := change.edit(name)) is not None:
+            work.add(Phase.ADD, edited, topic, risk)
         else:
             gap = ""
             if name in now.others:
@@ -121,14 +184,8 @@ def filter_steps(now: Filters, then: Filters, dialect: Dialect) -> list[Step]:
             work.add(Phase.ADD, dialect.rewrite(name, old, entries), topic, risk, gap=gap)
     for name, old in now.lists.items():
         if name not in then.lists:
-            topic = f"access list {name}"
-            work.add(
-                Phase.REMOVE,
-                dialect.delete(name, old),
-                topic,
-                _risk(name, now, then),
-                rank=-LIST_RANK,
-            )
+            topic, commands = f"access list {name}", dialect.delete(name, old)
+            work.add(Phase.REMOVE, commands, topic, change.risk(name), rank=-LIST_RANK)
     for copy, entries in copies.items():
         work.add(
             Phase.REMOVE, dialect.delete(copy, entries), "temporary copies", "none", rank=-LIST_RANK
@@ -136,33 +193,18 @@ def filter_steps(now: Filters, then: Filters, dialect: Dialect) -> list[Step]:
     return work.steps
 
 
-def _slots(
-    now: Filters,
-    then: Filters,
-    dialect: Dialect,
-    same: set[str],
-    changed: set[str],
-    work: _Work,
-) -> tuple[set[str], dict[str, tuple[str, ...]]]:
-    """Decide for each slot; which lists are edited in place, and the copies that were made."""
-    old_names, new_names = now.by_name(), then.by_name()
-    in_place: set[str] = set()
+def _slots(change: _Change, work: _Work) -> dict[str, tuple[str, ...]]:
+    """Decide for each slot; the copies that were made."""
+    now, then, dialect = change.now, change.then, change.dialect
     copies: dict[str, tuple[str, ...]] = {}
     made: dict[str, str] = {}
-
-    def stable(name: str) -> bool:
-        """Whether the list and all that it names stay as they are until the end."""
-        if name in then.lists and name not in same:
-            return False
-        return not closure(now.lists.get(name, ()), old_names) & changed
-
-    narrowed = _narrowed(now, then, dialect, same, changed, work, copies)
+    narrowed = _narrowed(change, work, copies)
     for slot in dict.fromkeys((*now.slots, *then.slots)):
         if slot in narrowed:
             continue
         old, new = now.slots.get(slot), then.slots.get(slot)
         topic, risk = f"filter {slot}", _slot_risk(slot)
-        if old is not None and stable(old):
+        if old is not None and change.stable(old):
             if new is None:
                 work.add(_bound(slot), dialect.unbind(slot, old), topic, risk)
             elif new != old:
@@ -175,18 +217,11 @@ def _slots(
         if new is None:
             work.add(Phase.ASIDE, dialect.unbind(slot, old), topic, risk)
             continue
-        entries = then.lists.get(new, ())
-        named = closure(entries, new_names) | closure(now.lists.get(old, ()), old_names)
-        if (
-            old == new
-            and not named & changed
-            and dialect.edit(new, now.lists.get(old, ()), entries) is not None
-        ):
-            in_place.add(new)
+        if old == new and not change.renamed_meaning(new) and change.edit(new) is not None:
             continue
         copy = made.get(new)
         if copy is None:
-            plain = _written_out(entries, then, dialect)
+            plain = change.plain(new, later=True) if new in then.lists else None
             if plain is None:
                 gap = (
                     f"access list {new} ({slot}) names what cannot be written out here; "
@@ -195,65 +230,51 @@ def _slots(
                 # Putting the slot's own list into it again changes nothing and carries the note.
                 work.add(_bound(slot), dialect.bind(slot, new), topic, risk, gap=gap)
                 continue
-            copy = made[new] = _free_name(new, now, then)
+            copy = made[new] = change.free_name(new)
             copies[copy] = plain
             work.add(Phase.ASIDE, dialect.build(copy, plain), f"copy of {new}", "none")
         work.add(Phase.ASIDE, dialect.bind(slot, copy), topic, risk)
         work.add(_bound(slot), dialect.bind(slot, new), topic, risk)
-    return in_place - set(made), copies
+    return copies
 
 
-def _narrowed(
-    now: Filters,
-    then: Filters,
-    dialect: Dialect,
-    same: set[str],
-    changed: set[str],
-    work: _Work,
-    copies: dict[str, tuple[str, ...]],
-) -> set[str]:
+def _narrowed(change: _Change, work: _Work, copies: dict[str, tuple[str, ...]]) -> set[str]:
     """Where packets go through two lists: each slot that changes permits what both permit first.
 
     Then what had no list gets it, what has one gets the target's, and what is to have none loses
     it last. The slots that are dealt with; none, where a packet meets one list alone.
     """
+    now, then, dialect = change.now, change.then, change.dialect
     slots = [s for s in dict.fromkeys((*now.slots, *then.slots)) if not s.startswith("line ")]
     if not any(s.startswith("out ") or s.endswith(" / out") for s in slots):
         return set()
-    old_names = now.by_name()
 
     def changes(slot: str) -> bool:
         old, new = now.slots.get(slot), then.slots.get(slot)
-        named = closure(now.lists.get(old or "", ()), old_names)
         # A name without a list in either has nothing that could change.
-        kept = old in same or (old not in now.lists and old not in then.lists)
-        return old != new or not kept or bool(named & changed)
+        kept = old in change.same or (old not in now.lists and old not in then.lists)
+        return old != new or not kept or (old is not None and change.renamed_meaning(old))
 
     moving = [slot for slot in slots if changes(slot)]
     if len(moving) < 2:
         return set()
-    middle: dict[str, tuple[str, ...] | None] = {}
-    for slot in moving:
-        old, new = now.slots.get(slot), then.slots.get(slot)
-        # A list that is not there filters nothing (IOS), as if none were bound.
-        listed = old in now.lists, new in then.lists
-        before = _written_out(now.lists[old], now, dialect) if old and listed[0] else ()
-        after = _written_out(then.lists[new], then, dialect) if new and listed[1] else ()
-        if before is None or after is None:
-            return set()
-        # No list yet: nothing to narrow. No list later: today's until the end.
-        middle[slot] = before or None
-        if all(listed):
-            middle[slot] = permitted_by_both(before, after, wildcard=dialect.wildcard)
-            if middle[slot] is None:
-                return set()
-    for number, (slot, entries) in enumerate(middle.items()):
+    middle = _middle(change, moving)
+    if middle is None:
+        work.unsaid = (
+            "packets that go through two lists may fit neither configuration while these change: "
+            "what both permit cannot be written out"
+        )
+        return set()
+    shared: dict[tuple[str | None, str | None], str] = {}
+    for slot, entries in middle.items():
         topic, risk = f"filter {slot}", _slot_risk(slot)
         old, new = now.slots.get(slot), then.slots.get(slot)
         if entries is not None:
-            copy = _free_name(f"{new or old}-{number}", now, then)
-            copies[copy] = entries
-            work.add(Phase.ASIDE, dialect.build(copy, entries), f"copy of {new or old}", "none")
+            copy = shared.get((old, new))
+            if copy is None:
+                copy = shared[old, new] = change.free_name(f"{new or old}-{len(shared)}")
+                copies[copy] = entries
+                work.add(Phase.ASIDE, dialect.build(copy, entries), f"copy of {new or old}", "none")
             work.add(Phase.ASIDE, dialect.bind(slot, copy), topic, risk)
             if new is None:
                 rank = LIST_RANK + 2
@@ -264,52 +285,45 @@ def _narrowed(
     return set(moving)
 
 
-def _written_out(entries: Sequence[str], then: Filters, dialect: Dialect) -> tuple[str, ...] | None:
+def _middle(change: _Change, moving: Sequence[str]) -> dict[str, tuple[str, ...] | None] | None:
+    """What each slot permits between the two; None in a slot that keeps what it has, None as a
+    whole where it cannot be written out."""
+    middle: dict[str, tuple[str, ...] | None] = {}
+    pairs: dict[tuple[str, str], tuple[str, ...] | None] = {}
+    for slot in moving:
+        old, new = change.now.slots.get(slot), change.then.slots.get(slot)
+        # A list that is not there filters nothing (IOS), as if none were bound.
+        old = old if old in change.now.lists else None
+        new = new if new in change.then.lists else None
+        before = change.plain(old, later=False) if old else ()
+        after = change.plain(new, later=True) if new else ()
+        if before is None or after is None:
+            return None
+        # No list yet: nothing to narrow. No list later: today's until the end.
+        middle[slot] = before or None
+        if old and new:
+            if (old, new) not in pairs:
+                pairs[old, new] = permitted_by_both(before, after, wildcard=change.dialect.wildcard)
+            middle[slot] = pairs[old, new]
+            if middle[slot] is None:
+                return None
+    return middle
+
+
+def _written_out(
+    entries: Sequence[str], groups: Groups, dialect: Dialect
+) -> tuple[str, ...] | None:
     plain: dict[str, str] = {}
     for entry in entries:
-        if "remark" in entry.split()[:2]:
+        if "remark" in entry.split(None, 2)[:2]:
             continue
-        single = written_out(entry, then.definitions)
+        single = groups.written_out(entry)
         if single is None:
             return None
         for one in single:
             # A device refuses what the list already says further up.
             plain.setdefault(dialect.spelling(one), one)
     return tuple(plain.values()) or None
-
-
-def _same_lists(now: Filters, then: Filters, dialect: Dialect) -> set[str]:
-    return {
-        name
-        for name, entries in then.lists.items()
-        if name in now.lists
-        and dialect.settled(name)
-        and [dialect.spelling(e) for e in now.lists[name]] == [dialect.spelling(e) for e in entries]
-    }
-
-
-def _changed_names(now: Filters, then: Filters) -> set[str]:
-    """Objects and groups of both configurations that do not mean the same in both."""
-    old, new = now.by_name(), then.by_name()
-    kinds_old = {h.split()[2]: h for h in now.definitions if len(h.split()) > 2}
-    kinds_new = {h.split()[2]: h for h in then.definitions if len(h.split()) > 2}
-    return {
-        name
-        for name in old.keys() & new.keys()
-        if set(_meaning(old[name])) != set(_meaning(new[name]))
-        or kinds_old[name] != kinds_new[name]
-    }
-
-
-def _meaning(lines: Sequence[str]) -> Iterator[str]:
-    return (line for line in lines if line.split()[0] not in ("description", "nat"))
-
-
-def _free_name(name: str, now: Filters, then: Filters) -> str:
-    copy = name + _ASIDE
-    while copy in now.lists or copy in then.lists:
-        copy += "x"
-    return copy
 
 
 def _bound(slot: str) -> Phase:
@@ -319,11 +333,3 @@ def _bound(slot: str) -> Phase:
 
 def _slot_risk(slot: str) -> Risk:
     return "management" if slot.startswith("line ") else "traffic"
-
-
-def _risk(name: str, now: Filters, then: Filters) -> Risk:
-    risks = [_slot_risk(s) for s, n in (*now.slots.items(), *then.slots.items()) if n == name]
-    others = [found[name] for found in (now.others, then.others) if name in found]
-    if "management" in risks:
-        return "management"
-    return "traffic" if risks else (others[0] if others else "none")

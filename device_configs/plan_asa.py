@@ -229,13 +229,14 @@ class Lists:
 
     def edit(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command] | None:
         """Insert from the front, delete from the back; None where entries change places."""
-        script = edits([one_spelling(e) for e in now], [one_spelling(e) for e in then])
-        count = Counter(one_spelling(e) for e in now)
+        spelled = [one_spelling(e) for e in now]
+        script = edits(spelled, [one_spelling(e) for e in then])
+        count = Counter(spelled)
         if (
             script.moved
             or (not self.numbered and any(not one.last for one in script.inserts))
             # `no` of an entry that is there twice (a remark) would take the wrong one.
-            or any(count[one_spelling(now[index])] > 1 for index in script.surplus)
+            or any(count[spelled[index]] > 1 for index in script.surplus)
         ):
             return None
         commands: list[Command] = []
@@ -247,10 +248,11 @@ class Lists:
 
     def rewrite(self, name: str, now: Sequence[str], then: Sequence[str]) -> list[Command]:
         """Moved entries first away where line numbers allow it, else the whole list anew."""
-        script = edits([one_spelling(e) for e in now], [one_spelling(e) for e in then])
-        count = Counter(one_spelling(e) for e in now)
+        spelled = [one_spelling(e) for e in now]
+        script = edits(spelled, [one_spelling(e) for e in then])
+        count = Counter(spelled)
         away = (*script.moved, *script.surplus)
-        if not self.numbered or any(count[one_spelling(now[i])] > 1 for i in away):
+        if not self.numbered or any(count[spelled[i]] > 1 for i in away):
             return [*self.delete(name, now), *self.build(name, then)]
         commands: list[Command] = [((), f"no access-list {name} {now[i]}") for i in script.moved]
         for one in script.inserts:

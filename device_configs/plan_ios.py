@@ -201,7 +201,8 @@ class _Dialect:
         old, new = self._now[name], self._then[name]
         if old.header != new.header:
             return None
-        script = edits([self.spelling(e) for e in now], [self.spelling(e) for e in then])
+        spelled_now, spelled = [[self.spelling(e) for e in side] for side in (now, then)]
+        script = edits(spelled_now, spelled)
         changed = [then[one.index] for one in script.inserts]
         changed += [now[index] for index in (*script.moved, *script.surplus)]
         if script.moved or any(entry.startswith("remark") for entry in changed):
@@ -216,10 +217,10 @@ class _Dialect:
         commands: list[Command] = [((), f"ip access-list resequence {name} {_ROOM} {_ROOM}")]
         gone = set(script.surplus)
         place = 0
-        kept_at = {self.spelling(e): (i + 1) * _ROOM for i, e in enumerate(now) if i not in gone}
+        kept_at = {e: (i + 1) * _ROOM for i, e in enumerate(spelled_now) if i not in gone}
         added = 0
-        for entry in then:
-            number = kept_at.get(self.spelling(entry))
+        for entry, plain in zip(then, spelled, strict=True):
+            number = kept_at.get(plain)
             if number is not None:
                 place, added = number, 0
                 continue

@@ -74,6 +74,7 @@ def parse(text: str) -> tuple[Line, ...]:
     rows = text.replace("\r", "").split("\n")
     root = _Open(-1, "")
     stack = [root]
+    objects: dict[str, _Open] = {}
     index = 0
     while index < len(rows):
         row = rows[index].rstrip()
@@ -85,8 +86,18 @@ def parse(text: str) -> tuple[Line, ...]:
         block, index = _block(bare, rows, index)
         while stack[-1].indent >= indent:
             stack.pop()
-        stack.append(stack[-1].child(indent, _squeezed(bare), block))
-    return tuple(child.closed() for child in root.children)
+        text, above = _squeezed(bare), stack[-1]
+        section = objects.get(text) if above is root else None
+        if section is None:
+            section = _Open(indent, text, block)
+            if above.children is None:
+                above.children = []
+            above.children.append(section)
+            if above is root and text.startswith("object "):
+                objects[text] = section
+        section.indent = indent
+        stack.append(section)
+    return _closed(root.children)
 
 
 def _squeezed(text: str) -> str:
@@ -111,26 +122,20 @@ def _block(bare: str, rows: list[str], index: int) -> tuple[tuple[str, ...], int
 class _Open:
     """A section while it is read."""
 
+    __slots__ = ("block", "children", "indent", "text")
+
     def __init__(self, indent: int, text: str, block: tuple[str, ...] = ()) -> None:
         self.indent = indent
         self.text = text
         self.block = block
-        self.children: list[_Open] = []
-        self._known: dict[str, _Open] = {}
-
-    def child(self, indent: int, text: str, block: tuple[str, ...]) -> _Open:
-        known = self._known.get(text)
-        if known is not None:
-            known.indent = indent
-            return known
-        made = _Open(indent, text, block)
-        self.children.append(made)
-        if text.startswith("object "):
-            self._known[text] = made
-        return made
+        self.children: list[_Open] | None = None
 
     def closed(self) -> Line:
-        return Line(self.text, tuple(child.closed() for child in self.children), self.block)
+        return Line(self.text, _closed(self.children), self.block)
+
+
+def _closed(sections: list[_Open] | None) -> tuple[Line, ...]:
+    return () if sections is None else tuple([one.closed() for one in sections])
 
 
 def walk(lines: Iterable[Line], above: Path = ()) -> Iterator[tuple[Path, Line]]:

@@ -193,8 +193,9 @@ def _collect(
     if skip.match(" / ".join((*path, line.text))):
         return
     to.append(grammar.item(path, line, index))
+    below = (*path, line.text) if line.children else path
     for child in line.children:
-        _collect(child, (*path, line.text), index, grammar, skip, to)
+        _collect(child, below, index, grammar, skip, to)
 
 
 def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
@@ -321,13 +322,13 @@ def _removal(item: Item) -> str:
     return item.rule.remove.format(text=item.text, key=key)
 
 
-def assembled(steps: Iterable[Step], notes: Sequence[str] = ()) -> Plan:
+def assembled(steps: Iterable[Step]) -> Plan:
     """Steps in order as groups of commands, each section entered and left where it must be."""
     ordered = sorted(steps, key=lambda step: (step.phase, step.order))
     groups = []
     for (topic, risk, _), some in groupby(ordered, key=lambda s: (s.topic, s.risk, s.phase)):
         groups.append(Group(_typed(list(some)), risk, topic))
-    gaps = dict.fromkeys((*notes, *(step.gap for step in ordered if step.gap)))
+    gaps = dict.fromkeys(step.gap for step in ordered if step.gap)
     return Plan(tuple(groups), tuple(gaps))
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_configs.access_lists import edits
-from device_configs.aces import ace, one_spelling, written_out
+from device_configs.aces import ace, one_spelling
+from device_configs.groups import Groups
 from device_configs.intersections import permitted_by_both
 
 # An entry is an action and the packets (of four) that it matches.
@@ -117,15 +118,17 @@ def test_one_spelling_for_what_devices_spell_differently() -> None:
 
 
 def test_groups_are_written_out_with_what_is_in_them() -> None:
-    groups = {
-        "object-group network OUTER": ("group-object INNER", "network-object host 10.0.0.3"),
-        "object-group network INNER": ("network-object 10.1.0.0 255.255.0.0",),
-        "object-group service WEB tcp": ("port-object eq www", "port-object range 8000 8010"),
-    }
-    assert written_out("permit tcp any object-group OUTER object-group WEB", groups) == (
+    groups = Groups(
+        {
+            "object-group network OUTER": ("group-object INNER", "network-object host 10.0.0.3"),
+            "object-group network INNER": ("network-object 10.1.0.0 255.255.0.0",),
+            "object-group service WEB tcp": ("port-object eq www", "port-object range 8000 8010"),
+        }
+    )
+    assert groups.written_out("permit tcp any object-group OUTER object-group WEB") == (
         "permit tcp any 10.1.0.0 255.255.0.0 eq www",
         "permit tcp any 10.1.0.0 255.255.0.0 range 8000 8010",
         "permit tcp any host 10.0.0.3 eq www",
         "permit tcp any host 10.0.0.3 range 8000 8010",
     )
-    assert written_out("permit ip any object-group UNKNOWN", groups) is None
+    assert groups.written_out("permit ip any object-group UNKNOWN") is None
