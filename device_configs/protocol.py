@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from device_configs.errors import HistoryError
 from device_configs.files import disk_error, locked, write_whole
 from device_configs.masking import masked
 
@@ -113,23 +112,23 @@ class Protocol:
         with contextlib.suppress(OSError, ValueError):
             self._tell(row)
 
-    def end(self, state: str, **facts: Any) -> None:
-        """Close the protocol; what would be needed to go on is removed."""
+    def typed(self) -> frozenset[str]:
+        """The commands that were or may have been typed, by a process that was killed too; secrets
+        masked."""
+        events = []
+        # A line that a power cut tore was not on disk yet, so nothing was typed for it.
+        for line in self.file.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                events.append(json.loads(line))
+        return frozenset(
+            command for one in events if one["event"] == "group" for command in one["commands"]
+        )
+
+    def end(self, state: str, *, over: bool, **facts: Any) -> None:
+        """Close the protocol; where it is `over`, what would be needed to go on is removed."""
         self.note("end", state=state, **facts)
-        if state == "between":
+        if not over:
             return
         for ending in (".target", ".preimage"):
             with contextlib.suppress(OSError):
                 self.file.with_suffix(ending).unlink()
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    """The events of a protocol; `HistoryError` where it cannot be read."""
-    try:
-        return [json.loads(line) for line in file.read_text().splitlines()]
-    except OSError as error:
-        raise disk_error(file, error) from None
-    except json.JSONDecodeError as error:
-        raise HistoryError(
-            str(file), f"line {error.lineno} is not JSON", "it was cut; look at the rest by hand"
-        ) from None

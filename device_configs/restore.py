@@ -18,7 +18,7 @@ from device_configs.masking import masked
 from device_configs.plan import boots, plan
 from device_configs.platforms import Platform
 from device_configs.protocol import Protocol as Record
-from device_configs.sections import revealed
+from device_configs.sections import revealed, uncovered, without_lost
 from device_configs.session import Answer
 from device_configs.steps import Plan
 
@@ -72,6 +72,9 @@ class Outcome:
     commands: int
     saved: bool
     gaps: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    """Commands of the pre-image with a secret that was typed over or is gone, and that the device
+    had hidden: all in which it may be between."""
 
     @property
     def good(self) -> bool:
@@ -102,6 +105,10 @@ class Restore:
         self._deadman = deadman.Deadman(record)
         self._commands = 0
         self._stopped = ""
+        self._undoing = False
+        self._typeable = ""
+        """The pre-image without the secrets that nobody knows."""
+        self._lost_secrets: tuple[str, ...] = ()
 
     def stop(self, reason: str) -> None:
         """Ask for the pre-image; takes effect before the next group (from a signal handler)."""
@@ -134,7 +141,7 @@ class Restore:
             return self._ended(self._unknown(str(lost)), gaps)
         except DeviceConfigError as error:
             if not resumed:
-                self._record.end("pre-image", reason=str(error), commands=0)
+                self._record.end("pre-image", over=True, reason=str(error), commands=0)
             raise
         try:
             return self._ended(self._reach(self._order.target, self._finish), gaps)
@@ -171,7 +178,7 @@ class Restore:
         for _ in range(TRIES):
             session = self._open()
             try:
-                left = plan(revealed(session.running(), typed), end, session.platform.name)
+                left = self._left(session, typed, end)
                 if not left:
                     self._record.note("equal")
                     return
@@ -181,14 +188,20 @@ class Restore:
                 # It may have restarted, and then has another secret behind the same mask.
                 typed = ""
                 self._lost(lost)
-        left = self._asked(
-            lambda session: plan(revealed(session.running(), typed), end, session.platform.name)
-        )
+        left = self._asked(lambda session: self._left(session, typed, end))
         if left:
             raise _Stop(
                 f"after {TRIES} plans {len(left.commands)} commands are still to be done, "
                 f"the first of them {left.commands[0]!r}"
             )
+
+    def _left(self, session: Session, typed: str, end: str) -> Plan:
+        """What is still to be done; on the way back, all but the secrets that nobody knows."""
+        running = revealed(session.running(), typed)
+        if self._undoing:
+            end, self._lost_secrets = without_lost(end, running)
+            self._typeable = end
+        return plan(running, end, session.platform.name)
 
     def _carry_out(self, session: Session, what: Plan) -> None:
         """Type the groups; `_Stop` at an answer that is an error."""
@@ -229,7 +242,7 @@ class Restore:
     def _undo(self, reason: str) -> Outcome:
         """Back to the pre-image by a plan of its own."""
         self._record.note("undo", reason=reason)
-        self._stopped = ""
+        self._stopped, self._undoing = "", True
         try:
             return self._reach(self._preimage, lambda: self._taken_back(reason))
         except (_Stop, DeviceConfigError) as error:
@@ -240,14 +253,28 @@ class Restore:
         session = self._open()
         self._deadman.call_off(session)
         startup = session.startup()
-        if not _boots(session, startup, self._preimage) and _boots(
+        if not _boots(session, startup, self._typeable) and _boots(
             session, startup, self._order.target
         ):
             answer = session.save()
             self._record.note("saved", answer=answer.error or "")
             if answer.error is not None:
                 reason += f"; a restart brings the target back: not saved ({answer.error})"
-        return Outcome("pre-image", reason, self._commands, saved=False)
+        hidden = (*self._lost_secrets, *self._typed_over())
+        if not hidden:
+            return Outcome("pre-image", reason, self._commands, saved=False)
+        told = ", ".join(f"`{one}`" for one in hidden)
+        reason += (
+            f"; all else is as it was, but the device had hidden its secret in {told}, and that "
+            "was typed over or is gone: type it by hand, then `write memory`"
+        )
+        return Outcome("between", reason, self._commands, saved=False, unproven=hidden)
+
+    def _typed_over(self) -> tuple[str, ...]:
+        """Secrets of the pre-image that no backup has and that a command has replaced."""
+        known = uncovered(self._preimage, self._order.target)
+        typed = self._record.typed() if known else frozenset()
+        return tuple(shown for shown, clear in known if masked(clear) in typed)
 
     def _finish(self) -> Outcome:
         """Accept, disarm, save, compare what will be there after a restart."""
@@ -283,9 +310,10 @@ class Restore:
 
     def _ended(self, outcome: Outcome, gaps: tuple[str, ...]) -> Outcome:
         whole = replace(outcome, gaps=gaps)
+        # What is left to type by hand is nothing that another restore could go on with.
         self._record.end(
-            whole.state, reason=whole.reason, commands=whole.commands, saved=whole.saved,
-            gaps=list(whole.gaps),
+            whole.state, over=whole.state != "between" or bool(whole.unproven),
+            reason=whole.reason, commands=whole.commands, saved=whole.saved, gaps=list(whole.gaps),
         )  # fmt: skip
         self._drop()
         return whole

@@ -153,11 +153,7 @@ def hostname(text: str) -> str | None:
 
 def masked(lines: Iterable[Line]) -> tuple[str, ...]:
     """The commands whose secret the device has hidden: they must never be sent back."""
-    return tuple(
-        line.text
-        for _, line in walk(lines)
-        if _MASK.search(line.text) and _MASKABLE.search(line.text)
-    )
+    return tuple(line.text for _, line in walk(lines) if _hides(line.text))
 
 
 def revealed(text: str, known: str) -> str:
@@ -171,16 +167,57 @@ def revealed(text: str, known: str) -> str:
         for word in line.text.split():
             # Whichever word it is that the device hides.
             secrets[above, line.text.replace(word, "*", 1)] = line.text
-    rows, above_now = [], list[tuple[int, str]]()
-    for row in text.replace("\r", "").split("\n"):
-        bare = row.strip()
-        indent = len(row) - len(row.lstrip(" "))
-        while above_now and above_now[-1][0] >= indent:
-            above_now.pop()
-        path = tuple(header for _, header in above_now)
-        above_now.append((indent, bare))
-        if _MASK.search(bare) and _MASKABLE.search(bare):
-            found = secrets.get((path, _MASK.sub("*", _squeezed(bare), count=1)))
-            row = row if found is None else " " * indent + found
+    rows = []
+    for path, row in _rows(text):
+        if _hides(row):
+            found = secrets.get((path, _MASK.sub("*", _squeezed(row.strip()), count=1)))
+            row = row if found is None else " " * _indent(row) + found
         rows.append(row)
     return "\n".join(rows)
+
+
+def _rows(text: str) -> Iterator[tuple[Path, str]]:
+    """Every row as it stands, with the headers above it."""
+    above: list[tuple[int, str]] = []
+    for row in text.replace("\r", "").split("\n"):
+        indent = _indent(row)
+        while above and above[-1][0] >= indent:
+            above.pop()
+        yield tuple(header for _, header in above), row
+        above.append((indent, row.strip()))
+
+
+def _indent(row: str) -> int:
+    return len(row) - len(row.lstrip(" "))
+
+
+def _hides(row: str) -> bool:
+    return bool(_MASK.search(row) and _MASKABLE.search(row))
+
+
+def uncovered(text: str, known: str) -> tuple[tuple[str, str], ...]:
+    """The commands whose secret the device hides in `text` and `known` tells: as they stand there,
+    with the headers above them, and as `known` has them.
+    """
+    hidden, clear = walk(parse(text)), walk(parse(revealed(text, known)))
+    return tuple(
+        (" / ".join((*above, line.text)), other.text)
+        for (above, line), (_, other) in zip(hidden, clear, strict=True)
+        if line.text != other.text
+    )
+
+
+def without_lost(text: str, running: str) -> tuple[str, tuple[str, ...]]:
+    """The text without the commands whose secret it hides and that `running` has no more: nobody
+    can type them. And these commands, with the headers above them.
+    """
+    if not _MASK.search(text):
+        return text, ()
+    there = {(above, line.text) for above, line in walk(parse(running))}
+    rows, lost = [], []
+    for path, row in _rows(text):
+        if _hides(row) and (path, _squeezed(row.strip())) not in there:
+            lost.append(" / ".join((*path, row.strip())))
+        else:
+            rows.append(row)
+    return "\n".join(rows), tuple(lost)
