@@ -7,7 +7,7 @@ stays analysed until a person declares or dismisses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from incidents.changes import (
@@ -15,6 +15,7 @@ from incidents.changes import (
     Clear,
     Comment,
     Declare,
+    Dismiss,
     JoinAlert,
     Redate,
     Reopen,
@@ -38,6 +39,8 @@ from incidents.tickets import (
 from incidents.watched import Correlation
 from inventory.models import Configuration
 
+SERVER = "server"
+"""Kind of the tickets of applications."""
 _SEVERITIES: tuple[Severity, ...] = ("blocking", "non-blocking")
 ALONE = frozenset({"unreachable", "tunnel-lost", "interface-down", "failover"})
 """Kinds of events of a device that explain an outage of the PAS behind it."""
@@ -76,19 +79,33 @@ def clear(desk: Desk, key: str, at_ns: int, text: str) -> Alert | None:
 
 
 def declare(
-    desk: Desk, configuration: Configuration, topology: Topology, rules: Correlation
+    desk: Desk,
+    configuration: Configuration,
+    topology: Topology,
+    rules: Correlation,
+    alone: Callable[[Alert], bool],
 ) -> list[Ticket]:
-    """Put analysed alerts that disturb production into tickets, new ones or those there are."""
+    """Put analysed alerts that disturb production into tickets, new ones or those there are.
+
+    `alone`: whether an application fails by itself. One that does not is no outage of its own
+    service: it waits, and is dismissed when it answers again.
+    """
     analysed = desk.alerts(states={AlertState.ANALYSED})
     disturbing = [alert for alert in analysed if disturbs(alert)]
+    lines = [alert for alert in disturbing if alert.source != "application"]
+    failing = [alert for alert in disturbing if alert.source == "application"]
+    own = [alert for alert in failing if alone(alert)]
+    for alert in failing:
+        if alert not in own and alert.cleared_ns is not None:
+            desk.change_alert(alert.id, SYSTEM, Dismiss("it failed and came back with its line"))
     tickets = desk.tickets(states=OPEN) if analysed else ()
-    hit = {name for alert in disturbing for name in alert.pas}
+    hit = {name for alert in (*lines, *own) for name in alert.pas}
     hit |= {name for ticket in tickets if ticket.restored_ns is None for name in ticket.pas}
     # What failed without disturbing anybody (a spare took over) is left to a person.
     also = [alert for alert in analysed if explains(alert) and hit & set(alert.pas)]
     found = (
         _declared(desk, group, configuration, topology, rules)
-        for group in grouped([*disturbing, *also], topology)
+        for group in (*grouped([*lines, *also], topology), *grouped(own, topology))
     )
     return [ticket for ticket in found if ticket is not None]
 
@@ -102,23 +119,23 @@ def _declared(
 ) -> Ticket | None:
     """The group's ticket; None where it only explains, and there is nothing to explain yet."""
     tickets = desk.tickets(states=OPEN)
-    going_on = [ticket for ticket in tickets if ticket.restored_ns is None]
-    if not any(map(disturbs, group.alerts)):
-        # Why a PAS is hit is told by the same device whether it lost all or only some packets.
+    if any(map(disturbs, group.alerts)):
+        # An application that fails by itself and a line that fails are two incidents.
+        recent = [
+            ticket
+            for ticket in tickets
+            if ticket.restored_ns is None or group.first_ns - ticket.restored_ns <= rules.flap_ns
+            if ticket.opener.role != "system" or (ticket.kind == SERVER) is _of_applications(group)
+        ]
+        ticket = ticket_for(group, recent, topology, rules.device_ns)
+    else:
+        # Why a PAS is hit is the same whether it lost all or only some packets.
+        going_on = [ticket for ticket in tickets if ticket.restored_ns is None]
         told = (replace(group, severity=one) for one in (group.severity, *_SEVERITIES))
         found = (ticket_for(one, going_on, topology, rules.device_ns) for one in told)
         ticket = next((one for one in found if one is not None), None)
         if ticket is None:
             return None
-    else:
-        again = [
-            ticket
-            for ticket in tickets
-            if ticket.restored_ns is not None
-            and group.first_ns - ticket.restored_ns <= rules.flap_ns
-        ]
-        recent = [ticket for ticket in tickets if ticket in going_on or ticket in again]
-        ticket = ticket_for(group, recent, topology, rules.device_ns)
     if ticket is None:
         ticket = desk.open(
             _new_ticket(group, configuration), SYSTEM, key=f"alert/{group.alerts[0].id}"
@@ -127,11 +144,9 @@ def _declared(
         if ticket.restored_ns is not None:
             desk.change(ticket.id, SYSTEM, Reopen(f"it failed again: {group.alerts[0].text}"))
         for alert in group.alerts:
-            # The device explains its PAS only where they are seen to be hit, and an application
-            # that is out of reach behind a failed line is no outage of its own service.
+            # The device explains its PAS only where they are seen to be hit.
             pas = alert.pas if disturbs(alert) else ()
-            services = () if alert.source == "application" else alert.services
-            desk.change(ticket.id, SYSTEM, JoinAlert(alert.id, pas, services))
+            desk.change(ticket.id, SYSTEM, JoinAlert(alert.id, pas, alert.services))
     for alert in group.alerts:
         desk.change_alert(alert.id, SYSTEM, Declare(ticket.id))
     for work in sorted({t for a in group.alerts for n, t in a.data if n == "maintenance"}):
@@ -139,40 +154,46 @@ def _declared(
     return desk.ticket(ticket.id)
 
 
+def _of_applications(group: Group) -> bool:
+    return all(alert.source == "application" for alert in group.alerts)
+
+
 def _new_ticket(group: Group, configuration: Configuration) -> NewTicket:
     seen = [alert for alert in group.alerts if disturbs(alert)]
-    measured = [alert for alert in seen if alert.source != "application"]
     pas = tuple(sorted({name for alert in seen for name in alert.pas}))
-    device = next((d for d in configuration.devices if d.id == group.device), None)
     client = configuration.clients[0].name if len(configuration.clients) == 1 else ""
-    if measured:
-        suspected = all(alert.suspected for alert in measured)
-        where = f"{len(pas)} PAS" if len(pas) > 1 else pas[0]
-        behind = f" behind {group.device}" if group.device else ""
-        what = (
-            "suspected outage"
-            if suspected
-            else ("outage" if group.severity == "blocking" else "degradation")
-        )
-        summary, kind = f"{what} of {where}{behind}", str(device.role if device else "line")
-    else:
-        said = [dict(alert.data) for alert in seen]
-        names = ", ".join(sorted({one["application"] for one in said}))
-        clients = {one["client"] for one in said}
-        summary, kind = f"{names} does not answer", "server"
-        client = clients.pop() if len(clients) == 1 else client
-    target = next((t for a in measured or seen for n, t in a.data if n == "target"), "")
-    return NewTicket(
-        services=tuple(sorted({name for alert in measured or seen for name in alert.services})),
-        summary=summary,
+    target = next((t for a in seen for n, t in a.data if n == "target"), "")
+    new = NewTicket(
+        services=group.services,
+        summary="",
         severity=group.severity,
         opened_ns=min(alert.first_ns for alert in seen),
         pas=pas,
-        kind=kind,
-        device=group.device if measured else "",
-        address=device.host if device is not None and measured else target,
+        address=target,
         client=client,
         alerts=tuple(alert.id for alert in group.alerts),
+    )
+    if _of_applications(group):
+        said = [dict(alert.data) for alert in seen]
+        names = ", ".join(sorted({one["application"] for one in said}))
+        clients = {one["client"] for one in said}
+        whose = clients.pop() if len(clients) == 1 else client
+        return replace(new, summary=f"{names} does not answer", kind=SERVER, client=whose)
+    device = next((d for d in configuration.devices if d.id == group.device), None)
+    suspected = all(alert.suspected for alert in seen)
+    where = f"{len(pas)} PAS" if len(pas) > 1 else pas[0]
+    behind = f" behind {group.device}" if group.device else ""
+    what = (
+        "suspected outage"
+        if suspected
+        else ("outage" if group.severity == "blocking" else "degradation")
+    )
+    return replace(
+        new,
+        summary=f"{what} of {where}{behind}",
+        kind="line" if device is None else device.role,
+        device=group.device,
+        address=target if device is None else device.host,
     )
 
 

@@ -168,3 +168,23 @@ def take(
         turns.append(Turn(path, severity, "raised", bad[0], bad[0], bad))
         return replace(state, raised=severity, first_ns=bad[0]), tuple(turns)
     return state, ()
+
+
+def alone(
+    application: PathState, first_ns: int, *, over: bool, lines: Iterable[PathState], failures: int
+) -> bool:
+    """Whether an application failed by itself, and not with the lines of its PAS.
+
+    A line must be seen good after the first failed check: since before it, or else for so many
+    failed checks. Without a line nothing is known but the application.
+    """
+    known = tuple(lines)
+    for line in known:
+        if line.good == 0 or line.last_ns <= first_ns:
+            continue
+        since = [ns for ns, level in application.recent if level is Level.LOST]
+        if line.good_ns <= first_ns or (
+            not over and sum(ns >= line.good_ns for ns in since) >= failures
+        ):
+            return True
+    return not known

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from incidents.alerts import clear, date_back, declare, note, settle
 from incidents.correlation import Topology
 from incidents.desk import Desk
-from incidents.detection import PathState, Turn, fold
+from incidents.detection import PathState, Turn, alone, fold
 from incidents.evidence import trains_file
 from incidents.signs import DeviceSign, device_alert, silence_alert, train_alert, train_key
 from incidents.silence import Finding, Gap, Rhythm, complete, restarted_in, silent_since
@@ -83,15 +83,32 @@ class Watch:
             self._take_trains(memory, agents, trains, found)
             self._take_silences(memory, agents, now_ns, found)
             self._take_events(memory, signs, found)
-            found.tickets += declare(
-                self._desk, self._configuration, self._topology, self._rules.correlation
-            )
+            self._declare(memory, found)
             self._keep_trains(found, trains)
             self._end_silences(memory, agents, now_ns, found)
             found.tickets += settle(self._desk, found.cleared)
             remember(connection, self._memory, memory)
         self._memory = memory
         return found
+
+    def _declare(self, memory: Memory, found: Look) -> None:
+        found.tickets += declare(
+            self._desk, self._configuration, self._topology, self._rules.correlation,
+            lambda alert: self._alone(memory, alert),
+        )  # fmt: skip
+
+    def _alone(self, memory: Memory, alert: Alert) -> bool:
+        """Whether an application fails while a line of its PAS is good."""
+        # Of a line that is not measured any more nothing is known.
+        lines = [
+            memory.paths[path.id]
+            for path in self._paths.values()
+            if not path.application and set(path.pas) & set(alert.pas) and path.id in memory.paths
+            if memory.paths[path.id].last_ns > alert.first_ns - 3 * path.every_ns
+        ]
+        state = memory.paths.get(dict(alert.data).get("path", ""), PathState())
+        over, failures = alert.cleared_ns is not None, self._rules.bounds.lost[0]
+        return alone(state, alert.first_ns, over=over, lines=lines, failures=failures)
 
     # Trains
 
@@ -269,7 +286,7 @@ class Watch:
                 Finding.UNHEARD,
                 ("its spool shows good trains: only the way to the store was cut"),
             )
-        self._declare_raised(line, by_path, found)
+        self._declare_raised(memory, line, by_path, found)
         first_good = min(train.start_ns for train in trains)
         at_ns = max(over, default=first_good)
         alert = clear(
@@ -289,17 +306,19 @@ class Watch:
         # So a suspicion that was none is withdrawn before an application could confirm it.
         found.tickets += settle(self._desk, found.cleared)
         applications = [turn for turn in turns if turn not in line]
-        self._declare_raised(applications, by_path, found)
+        self._declare_raised(memory, applications, by_path, found)
         self._take_turns([turn for turn in applications if turn.state == "cleared"], found)
 
     def _declare_raised(
-        self, turns: Iterable[Turn], trains: dict[str, list[TrainRecord]], found: Look
+        self,
+        memory: Memory,
+        turns: Iterable[Turn],
+        trains: dict[str, list[TrainRecord]],
+        found: Look,
     ) -> None:
         raised = Look()
         self._take_turns([turn for turn in turns if turn.state == "raised"], raised)
-        found.tickets += declare(
-            self._desk, self._configuration, self._topology, self._rules.correlation
-        )
+        self._declare(memory, found)
         self._keep_trains(raised, trains)
         found.raised += raised.raised
 

@@ -103,16 +103,68 @@ def test_an_application_without_a_service_is_left_to_a_person(scene: Any) -> Non
     assert s.alert("application").cleared_ns == NOON + 3 * SECOND
 
 
-@pytest.mark.parametrize("application", [{}, {"service": "system-management"}])
-def test_behind_a_cut_line_it_is_part_of_the_line_s_ticket(
-    scene: Any, application: dict[str, str]
-) -> None:
-    s = scene(**application)
+def test_behind_a_cut_line_one_without_a_service_is_part_of_the_line_s_ticket(scene: Any) -> None:
+    s = scene()
     for letter in "GLL":
         s.second(letter, letter)
     (ticket,) = s.desk.tickets()
     assert s.alert("application").ticket == s.alert("train").ticket == ticket.id
     assert (ticket.services, ticket.summary) == (("ip-base",), "outage of p0")
+
+
+def test_what_fails_and_comes_back_with_its_line_is_no_outage_of_its_own(scene: Any) -> None:
+    s = scene(service="system-management")
+    for letter in "GLLLL":
+        s.second(letter, letter)
+    assert s.alert("application").state is AlertState.ANALYSED
+    for letter in "LGGG":
+        s.second(letter, "G")
+    (ticket,) = s.desk.tickets()
+    assert (ticket.services, ticket.state) == (("ip-base",), State.RESTORED)
+    assert ticket.restored_ns == NOON + 5 * SECOND
+    alert = s.alert("application")
+    assert (alert.state, alert.reason) == (
+        AlertState.DISMISSED, "it failed and came back with its line",
+    )  # fmt: skip
+
+
+def test_what_still_fails_when_its_line_is_back_is_an_outage_of_its_own(scene: Any) -> None:
+    s = scene(service="system-management")
+    for letter in "GLLL":
+        s.second("L", letter)
+    s.second("L", "G")
+    assert [ticket.kind for ticket in s.desk.tickets()] == ["line"]
+    for _ in range(2):
+        s.second("L", "G")
+    found = {ticket.kind: (ticket.services, ticket.state) for ticket in s.desk.tickets()}
+    assert found == {
+        "line": (("ip-base",), State.RESTORED),
+        "server": (("system-management",), State.OPENED),
+    }
+
+
+def test_until_its_line_is_seen_good_nobody_knows_which_of_the_two_fails(scene: Any) -> None:
+    s = scene(service="system-management")
+    s.second("G")
+    for _ in range(2):
+        s.names.remove("p0/x")  # its next train is still to come
+        s.second("L")
+        s.names.insert(0, "p0/x")
+    assert s.alert("application").state is AlertState.ANALYSED
+    assert s.desk.tickets() == ()
+    s.second("L")
+    (ticket,) = s.desk.tickets()
+    assert ticket.services == ("system-management",)
+
+
+def test_a_line_that_fails_later_is_another_incident(scene: Any) -> None:
+    s = scene(service="system-management")
+    for letter in "GLLL":
+        s.second(letter)
+    for letter in "LL":
+        s.second("L", letter)
+    kinds = {ticket.kind: ticket.services for ticket in s.desk.tickets()}
+    assert kinds == {"server": ("system-management",), "line": ("ip-base",)}
 
 
 def test_what_only_explains_is_not_waited_for(scene: Any) -> None:

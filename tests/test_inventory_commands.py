@@ -177,6 +177,32 @@ def test_check_lists_the_devices_that_would_be_polled_and_shows_no_secret(
     assert "hidden" not in table + result.stdout
 
 
+def test_check_lists_the_applications_and_who_checks_them(app: typer.Typer, here: Path) -> None:
+    client = """\
+[[client]]
+name = "shops"
+applications = [
+  { name = "border", host = "192.0.2.1", check = "icmp" },
+  { name = "tills", host = "192.0.2.80", check = "tcp:443", pas = "roma", every = "30s" },
+  { name = "stock", host = "192.0.2.81", check = "tcp:443" },
+]
+"""
+    agent = '[agent]\nname = "bari"\ndata_dir = "data"\npas = ["bari"]\n'
+    (here / "pasprobe.toml").write_text(agent + PAIR + client)
+    rows = json.loads(CliRunner().invoke(app, ["check", "--json"]).stdout)
+    found = {row["application"]: row for row in rows if "application" in row}
+    assert {name: row["path"] for name, row in found.items()} == {
+        "border": "bari/voip/border",
+        "tills": "check/shops/tills",
+        "stock": "check/shops/stock",
+    }
+    assert [row["here"] for row in found.values()] == [True, False, False]
+    assert (found["border"]["every_ns"], found["tills"]["every_ns"]) == (None, 30 * 10**9)
+    shown = CliRunner().invoke(app, ["check"]).stdout
+    assert "tills (not checked here)" in shown
+    assert "192.0.2.81 tcp:443" in shown
+
+
 def test_check_says_on_stderr_all_that_is_wrong_and_ends_with_2(
     app: typer.Typer, here: Path
 ) -> None:
