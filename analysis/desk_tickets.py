@@ -26,6 +26,7 @@ from incidents.history import Entry
 from incidents.outbox import Outbox
 from incidents.tickets import NewTicket
 from incidents.tickets import Ticket as DeskTicket
+from incidents.watch_state import watched_since_ns
 from inventory.models import Configuration
 
 PLACE = "desk"
@@ -91,6 +92,17 @@ def trails_of(folder: Path | None, tickets: Iterable[Ticket]) -> dict[str, tuple
         return {}
     with open_desk(folder) as desk:
         return {ticket_id: desk.history(ticket_id) for ticket_id in ids}
+
+
+def desk_since_ns(folder: Path | None) -> int | None:
+    """Since when the desk is kept: its first entry, or its first watch; None: there is none."""
+    if folder is None:
+        return None
+    with open_desk(folder) as desk:
+        first = [entry.recorded_ns for entry in desk.since(0, limit=1)]
+        with desk.reading("reading since when it is kept") as connection:
+            watched = watched_since_ns(connection)
+    return min((at for at in (*first, watched) if at is not None), default=None)
 
 
 def tickets_as_facts(desk: Desk, known: Known, before_ns: int) -> tuple[Ticket, ...]:

@@ -258,6 +258,7 @@ def _supervision(
     open_influx: Callable[[Influxdb], Reader],
     client: str | None,
 ) -> Sequence[Document]:
+    from analysis.desk_tickets import desk_folder, desk_since_ns
     from analysis.documents.checks import supervised
     from analysis.documents.supervision import supervision_document
     from analysis.errors import ReportError
@@ -272,6 +273,7 @@ def _supervision(
     zone = inputs.zones[configuration.contract.timezone] if configuration.contract else None
     if zone is None:
         raise ReportError("a supervision report needs [contract]: its country says what days work")
+    since_ns = desk_since_ns(desk_folder(configuration))
     return [
         supervision_document(
             supervised(
@@ -283,6 +285,7 @@ def _supervision(
                 zone=zone,
                 calendars=inputs.calendars,
                 as_of_ns=inputs.as_of_ns,
+                desk_since_ns=since_ns,
             )
         )
         for one in clients

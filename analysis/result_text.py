@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analysis.catalogue_rows import load_catalogue
 from analysis.evaluation.packets import in_words
 from analysis.lines import Line, Result, Status
 
@@ -50,9 +51,14 @@ def line_figures(line: Line) -> tuple[str, str]:
 def _tables(result: Result) -> Iterator[Table]:
     """One a service, narrow enough for a terminal of 80 columns."""
     charged = result.period.kind == "four-months"
+    names = {service.id: f"{service.name} ({service.id})" for service in load_catalogue().services}
     for service, lines in groupby(result.lines, key=lambda line: line.service):
         table = Table(
-            title=service, title_justify="left", title_style="bold", box=None, pad_edge=False
+            title=names.get(service, service),
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
         )
         table.add_column("#")
         table.add_column("parameter", no_wrap=True)

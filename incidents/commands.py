@@ -12,6 +12,7 @@ import typer
 import incidents.change_commands
 import incidents.file_commands
 from incidents import agenda_commands, call_commands, escalation_commands, sending_commands
+from incidents.desk_options import wide_console
 from incidents.ticket_options import (
     ConfigOption,
     JsonOption,
@@ -174,7 +175,13 @@ def _register_list(incident: typer.Typer, links: Links) -> None:
                 waiting = (AlertState.RAISED, AlertState.ANALYSED)
                 found = opened.desk.alerts(states=None if every else waiting)
                 found = tuple(a for a in found if not pas or pas in a.pas)
-                _print(as_json, [alert_values(a) for a in found], lambda: alert_table(found, zone))
+                objects = [alert_values(a) for a in found]
+                _print(
+                    as_json,
+                    objects,
+                    "there is no alert" if every else "no alert waits",
+                    lambda: alert_table(found, zone),
+                )
                 return
             limits = links.limits(opened.configuration)
             gtr_ns, now_ns = opened.configuration.incident.gtr_ns, opened.desk.clock()
@@ -186,7 +193,12 @@ def _register_list(incident: typer.Typer, links: Links) -> None:
             {**ticket_values(ticket), "clocks": [clock_object(clock) for clock in clocks]}
             for ticket, clocks in rows
         ]
-        _print(as_json, objects, lambda: ticket_table(rows, zone))
+        _print(
+            as_json,
+            objects,
+            "there is no ticket" if every else "no ticket is open",
+            lambda: ticket_table(rows, zone),
+        )
 
 
 def _register_show(incident: typer.Typer, links: Links) -> None:
@@ -270,12 +282,12 @@ def print_ticket(ticket: Ticket, *, as_json: bool) -> None:
         typer.echo(f"{ticket.id}: {ticket.state.value}, {ticket.severity}, {ticket.criticality}")
 
 
-def _print(as_json: bool, objects: list[dict[str, object]], table: Callable[[], object]) -> None:
-    from rich.console import Console
-
+def _print(
+    as_json: bool, objects: list[dict[str, object]], empty: str, table: Callable[[], object]
+) -> None:
     if as_json:
         typer.echo(json.dumps(objects, ensure_ascii=False))
+    elif objects:
+        wide_console().print(table())
     else:
-        # A pipe has no width of its own; 80 columns would fold every word.
-        console = Console()
-        Console(width=None if console.is_terminal else 180).print(table())
+        typer.echo(empty)

@@ -15,6 +15,8 @@ from incidents.ticket_options import fail, rules_of
 if TYPE_CHECKING:
     from datetime import date
 
+    from rich.console import Console
+
     from incidents.desk import Desk
     from incidents.notices import Post
     from incidents.working_hours import Rota
@@ -94,7 +96,6 @@ def print_table(rows: list[dict[str, Any]], columns: list[str], empty: str) -> N
     if not rows:
         typer.echo(empty)
         return
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -104,4 +105,12 @@ def print_table(rows: list[dict[str, Any]], columns: list[str], empty: str) -> N
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(escape("" if row.get(c) is None else str(row[c])) for c in shown))
-    Console().print(table)
+    wide_console().print(table)
+
+
+def wide_console() -> Console:
+    """For tables: a pipe has no width of its own, and 80 columns would fold every word."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=180)

@@ -153,7 +153,7 @@ def _steps_taken(
                     "ticket": step.ticket,
                     "party": post.voice.name_of(step.party),
                     "level": step.level,
-                    "at": local(step.at_ns, post.rota.zone).isoformat(),
+                    "at": local(step.at_ns, post.rota.zone).isoformat(timespec="seconds"),
                     "at_ns": step.at_ns,
                     "round": step.round,
                     "hours": hours,
@@ -162,7 +162,7 @@ def _steps_taken(
                     "call": ", ".join(p for c in told if not c.to for p in c.phones),
                     "answer_by": ""
                     if due_ns is None
-                    else local(due_ns, post.rota.zone).isoformat(),
+                    else local(due_ns, post.rota.zone).isoformat(timespec="seconds"),
                 }
             )
     return rows

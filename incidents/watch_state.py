@@ -55,6 +55,13 @@ def recall(connection: sqlite3.Connection) -> Memory:
     return memory
 
 
+def watched_since_ns(connection: sqlite3.Connection) -> int | None:
+    """What a desk's first watch looked at first; None for a desk that was never watched."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'watch'").fetchone()
+    row = there and connection.execute("SELECT value FROM watch WHERE name = 'began'").fetchone()
+    return int(row[0]) if row else None
+
+
 def remember(connection: sqlite3.Connection, before: Memory, after: Memory) -> None:
     """Write down what changed; inside the transaction that keeps what follows from it."""
     rows = [

@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from analysis.desk_tickets import desk_since_ns
 from analysis.documents.checks import supervised
 from analysis.documents.content import Document, Grid, Message, Number
-from analysis.documents.incident import incident_documents
+from analysis.documents.incident import incident_documents, lasting
+from analysis.documents.incident_trail import trail_item
 from analysis.documents.language import language
 from analysis.documents.material import Material
+from analysis.documents.render_data import render_csv
 from analysis.documents.render_html import render_html
 from analysis.documents.supervision import (
     Check,
@@ -33,6 +36,10 @@ from analysis.evaluation.evaluate import evaluate
 from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts
 from analysis.lines import Gap
+from incidents.changes import Record, Update
+from incidents.desk import open_desk
+from incidents.tickets import Actor, NewAlert, NewTicket
+from incidents.watch_state import Memory, recall, remember
 from inventory.models import Influxdb
 from inventory.models import Path as MeasuredPath
 from inventory.operations import Application, Client, Server
@@ -220,15 +227,36 @@ def test_a_server_of_the_application_ties_its_site_to_the_client(june: Inputs) -
     assert found.incidents
 
 
-def test_a_month_without_incident_and_a_month_that_nobody_told_of_differ(june: Inputs) -> None:
+@pytest.mark.parametrize(
+    ("since", "says", "missing"),
+    [
+        (None, "No incident desk was kept in this month", True),
+        ("2011-07-02T00:00", "No incident desk was kept in this month", True),
+        ("2011-06-10T09:30", "Whether nothing happened before that is not on record", True),
+        ("2011-05-31T09:30", "No incident reached into this month", False),
+    ],
+)
+def test_a_calm_month_is_told_from_one_that_nobody_looked_at(
+    june: Inputs, since: str | None, says: str, missing: bool
+) -> None:
+    seen = supervision(june, [(0, 1, True), (1, 0, True)], facts=Facts())
+    kept = replace(seen, desk_since_ns=None if since is None else ns(since))
+
+    item = supervision_document(kept).sections[0].items[0]
+
+    words = [language("en").text(note) for note in item.notes]
+    assert item.missing is missing
+    assert any(says in word for word in words)
+    assert words[-1].startswith("1 of 2 checks of the applications stayed without an answer")
+
+
+def test_incidents_of_other_clients_show_that_somebody_hands_them_over(june: Inputs) -> None:
     elsewhere = replace(june.facts, tickets=tuple(
         t for t in june.facts.tickets if "milano-01" not in t.pas))  # fmt: skip
 
-    quiet = supervision_document(supervision(june, [], facts=elsewhere))
-    untold = supervision_document(supervision(june, [], facts=Facts()))
+    item = supervision_document(supervision(june, [], facts=elsewhere)).sections[0].items[0]
 
-    assert not quiet.sections[0].items[0].missing
-    assert untold.sections[0].items[0].missing
+    assert not item.missing
 
 
 def test_a_supervision_report_is_about_a_month() -> None:
@@ -285,3 +313,49 @@ def test_the_report_shows_what_the_trains_saw_meanwhile(june: Inputs) -> None:
     rows = table(document, "trains", "seen")
     assert len(rows) == 1
     assert rows[0][2].ns == ticket.opened_ns
+
+
+def test_a_page_names_the_service_and_its_data_keep_the_id(june: Inputs) -> None:
+    ticket = next(t for t in june.facts.tickets if t.pas and t.services == ("ip-base",))
+    (document,) = incident_documents(Material(june, evaluate(june)), ticket.id)
+
+    page = render_html(document, language("it"))
+    csv = dict(render_csv(document))["incident.extent.extent.csv"]
+
+    assert "Connettività base" in page
+    assert ">ip-base<" not in page
+    assert "ip-base" in csv
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(22, "22 s"), (119, "119 s"), (600, "10 min"), (9000, "2.5 h")]
+)
+def test_a_length_of_time_has_the_unit_that_one_expects(seconds: int, text: str) -> None:
+    shown = language("en").number(lasting(seconds * 1_000_000_000))
+    assert shown.replace("\u00a0", " ") == text
+
+
+def test_the_trail_of_the_desk_says_what_an_update_wrote(tmp_path: Path) -> None:
+    who = Actor("somebody", "operator")
+    with open_desk(tmp_path) as desk:
+        new = NewTicket(("ip-base",), "x", "blocking", 1_700_000_000 * 10**9, ("roma-01",))
+        ticket = desk.open(new, who)
+        desk.change(ticket.id, who, Update(provider_ticket="4711"))
+        desk.change(ticket.id, who, Record("escalation", "level 1 is told"))
+        entries = desk.history(ticket.id)
+
+    rows = trail_item(entries, ROME).tables[0].rows
+
+    assert [row[3] for row in rows] == ["x", "provider_ticket = 4711", "level 1 is told"]
+    assert cast(Message, rows[2][2]).id == "escalation"
+
+
+def test_a_desk_is_kept_since_its_first_entry_or_watch(tmp_path: Path) -> None:
+    assert desk_since_ns(None) is None
+    with open_desk(tmp_path, clock=lambda: 7) as desk:
+        assert desk_since_ns(tmp_path) is None
+        desk.raise_alert(NewAlert("k", "person", "x", 1), Actor("somebody", "operator"))
+        assert desk_since_ns(tmp_path) == 7
+        with desk.transaction() as connection:
+            remember(connection, recall(connection), Memory(began_ns=3))
+    assert desk_since_ns(tmp_path) == 3

@@ -33,6 +33,7 @@ def supervised(
     zone: tzinfo,
     calendars: Mapping[str, WorkingDays],
     as_of_ns: int,
+    desk_since_ns: int | None = None,
 ) -> Supervision:
     """What the report of one client and month is made from.
 
@@ -74,6 +75,7 @@ def supervised(
         incidents=incidents,
         min_coverage=configuration.contract.min_coverage,
         all_tickets=len(facts.tickets),
+        desk_since_ns=desk_since_ns,
     )
 
 

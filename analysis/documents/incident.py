@@ -32,8 +32,7 @@ from analysis.documents.material import Material
 from analysis.facts import Ticket
 from analysis.lines import Gap
 from incidents.history import Entry
-
-_HOUR_NS = 3_600_000_000_000
+from inventory.clocks import MINUTE_NS
 
 
 def incident_documents(
@@ -109,10 +108,9 @@ def incident_document(material: Material, ticket: Ticket, trail: Sequence[Entry]
 def _summary(ticket: Ticket, zone: tzinfo) -> Message:
     if ticket.restored_ns is None:
         return msg("The service is not restored yet.")
-    hours = Number(Fraction(ticket.restored_ns - ticket.opened_ns, _HOUR_NS), "hours")
     return msg(
         "The service was restored after {time}, on {at}.",
-        time=hours,
+        time=lasting(ticket.restored_ns - ticket.opened_ns),
         at=Moment(ticket.restored_ns, zone),
     )
 
@@ -166,16 +164,21 @@ def incident_item(ticket: Ticket, zone: tzinfo, as_of_ns: int) -> Item:
     if ticket.comment:
         notes.append(msg("Comment: {comment}", comment=ticket.comment))
     if ticket.restored_ns is None and as_of_ns > ticket.opened_ns:
-        lasting = Number(Fraction(as_of_ns - ticket.opened_ns, _HOUR_NS), "hours")
-        notes.append(msg("Still open after {time}.", time=lasting))
+        time = lasting(as_of_ns - ticket.opened_ns)
+        notes.append(msg("Still open after {time}.", time=time))
     return Item(ticket.id, msg("Incident {ticket}", ticket=ticket.id), "", tuple(notes), (trail,))
 
 
 def _after(ticket: Ticket, ns: int | None) -> Number | None:
-    if ns is None:
-        return None
-    hours = Fraction(ns - ticket.opened_ns, _HOUR_NS)
-    return Number(hours, "hours") if hours >= 2 else Number(60 * hours, "minutes")
+    return None if ns is None else lasting(ns - ticket.opened_ns)
+
+
+def lasting(ns: int) -> Number:
+    """A length of time in the unit that a reader expects of it."""
+    minutes = Fraction(ns, MINUTE_NS)
+    if abs(minutes) >= 120:
+        return Number(minutes / 60, "hours")
+    return Number(minutes, "minutes") if abs(minutes) >= 2 else Number(60 * minutes, "seconds")
 
 
 def _seen(material: Material, ticket: Ticket, zone: tzinfo) -> Item:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
 from analysis.documents.content import Column, Item, Message, Moment, Table, msg
 from incidents import changes
 from incidents.history import Entry
-from incidents.trail import by
+from incidents.tickets import Actor, Role
+from incidents.trail import what
 
 _WORDS = ("text", "summary", "diagnosis", "reason", "cause", "to", "by", "party", "note", "outcome")
+
+_TOPICS = {
+    "notice": msg("notice"),
+    "escalation": msg("escalation"),
+    "call": msg("call task"),
+    "runbook": msg("runbook"),
+    "reply": msg("answer of the provider"),
+}
+
+_ROLES: Mapping[Role, Message] = {
+    "roc": msg("ROC"),
+    "operator": msg("desk"),
+    "provider": msg("provider"),
+    "administration": msg("administration"),
+    "call-centre": msg("call centre"),
+    "system": msg("by itself"),
+}
 
 
 def trail_item(entries: Sequence[Entry], zone: tzinfo) -> Item:
@@ -25,11 +43,18 @@ def trail_item(entries: Sequence[Entry], zone: tzinfo) -> Item:
             Column("words", msg("in words")),
         ),
         tuple(
-            (Moment(entry.at_ns, zone), by(entry.who), _step(entry.change), _words(entry.change))
+            (Moment(entry.at_ns, zone), _who(entry.who), _step(entry.change), _words(entry, zone))
             for entry in entries
         ),
     )
     return Item("desk-trail", msg("What the incident desk wrote down"), tables=(table,))
+
+
+def _who(who: Actor) -> Message:
+    role = _ROLES[who.role]
+    if who.via and who.via != who.name:
+        return msg("{name} ({role}), written down by {via}", name=who.name, role=role, via=who.via)
+    return msg("{name} ({role})", name=who.name, role=role)
 
 
 def _step(change: object) -> Message:
@@ -37,6 +62,8 @@ def _step(change: object) -> Message:
         return msg("provider's report waived") if change.waived else msg("provider's report")
     if isinstance(change, changes.Corrective):
         return msg("corrective procedure waived") if change.waived else msg("corrective procedure")
+    if isinstance(change, changes.Record):
+        return _TOPICS.get(change.topic, msg("recorded"))
     return {
         changes.Opened: msg("ticket opened"),
         changes.Imported: msg("imported"),
@@ -63,8 +90,9 @@ def _step(change: object) -> Message:
     }.get(type(change), msg("recorded"))
 
 
-def _words(change: object) -> str:
+def _words(entry: Entry, zone: tzinfo) -> str:
     """What people wrote, in the language that they wrote it in."""
+    change = entry.change
     if isinstance(change, changes.Opened | changes.Imported):
         return change.new.summary
     if isinstance(change, changes.Attach):
@@ -72,6 +100,12 @@ def _words(change: object) -> str:
     if isinstance(change, changes.SaySeverity):
         return f"{change.party}: {change.severity}"
     if isinstance(change, changes.Record):
-        return f"{change.topic}: {change.text}"
+        return change.text
+    if isinstance(change, changes.Update):
+        return what(entry, zone)
+    if isinstance(change, changes.PlanSent):
+        return ", ".join(map(str, change.numbers))
+    if isinstance(change, changes.PlanDone):
+        return f"{change.number}: {change.outcome}".removesuffix(": ")
     said = (getattr(change, name, None) for name in _WORDS)
     return "; ".join(text for text in said if isinstance(text, str) and text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.charts import HALF, WIDTH, svg
+from analysis.documents import words
 from analysis.documents.content import (
     Badge,
     Cell,
@@ -118,6 +119,7 @@ class _Say:
     def table(self, table: Table, anchor: str) -> dict[str, Any]:
         """One table, its cells as text."""
         classes = [_css(column) for column in table.columns]
+        rows, total = _named(table)
         return {
             "id": f"{anchor}-{table.name}",
             "caption": self._language.text(table.caption),
@@ -125,9 +127,9 @@ class _Say:
                 {"text": self._language.text(column.heading), "css": css}
                 for column, css in zip(table.columns, classes, strict=True)
             ],
-            "rows": [self._cells(row, classes) for row in table.rows[:SHOWN_ROWS]],
+            "rows": [self._cells(row, classes) for row in rows[:SHOWN_ROWS]],
             "more": max(0, len(table.rows) - SHOWN_ROWS),
-            "total": self._cells(table.total, classes) if table.total else None,
+            "total": self._cells(total, classes) if total else None,
         }
 
     def _cells(self, row: tuple[Cell, ...], classes: list[str]) -> list[dict[str, Any]]:
@@ -150,8 +152,23 @@ class _Say:
         return not isinstance(value, Message | Said) or self._language.translates(value)
 
 
+def _named(table: Table) -> tuple[list[tuple[Cell, ...]], tuple[Cell, ...] | None]:
+    """Rows and total with the names of services for people; CSV and JSON keep their ids."""
+    places = [n for n, column in enumerate(table.columns) if column.key == words.SERVICE.key]
+    if not places:
+        return list(table.rows), table.total
+
+    def named(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return tuple(
+            words.service(cell) if n in places and isinstance(cell, str) else cell
+            for n, cell in enumerate(row)
+        )
+
+    return [named(row) for row in table.rows], named(table.total) if table.total else None
+
+
 _NAMES = frozenset(
-    {"pas", "peer", "event", "ticket", "request", "service", "path", "code", "reading", "switch"}
+    {"pas", "peer", "event", "ticket", "request", "path", "code", "reading", "switch"}
 )
 """Columns of ids, which are not broken at their hyphens."""
 

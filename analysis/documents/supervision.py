@@ -11,11 +11,12 @@ passes the checks in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 
+from analysis.documents import words
 from analysis.documents.content import (
     Badge,
     Cell,
@@ -37,10 +38,11 @@ from analysis.documents.daily import days_of
 from analysis.documents.incident import incident_item
 from analysis.facts import Ticket
 from inventory.calendars import WorkingDays
-from inventory.clocks import local
+from inventory.clocks import MINUTE_NS, local, period_bounds
 from inventory.operations import Application, Client
 from inventory.periods import Period
 
+_SHOWN_PAS = 20
 WORKING_DAYS_DUE = 5
 """After the end of the month (section 3.1.3)."""
 
@@ -81,6 +83,8 @@ class Supervision:
     """Percent of the planned checks below which the report says so (`[contract]`)."""
     all_tickets: int
     """How many the facts have at all: none may mean that nobody handed them over."""
+    desk_since_ns: int | None = None
+    """Since when the incident desk is kept; None: nobody keeps one."""
 
 
 def supervision_document(supervision: Supervision) -> Document:
@@ -123,20 +127,51 @@ def supervision_document(supervision: Supervision) -> Document:
 
 def _incidents(supervision: Supervision) -> tuple[Item, ...]:
     if supervision.incidents:
-        return tuple(
-            incident_item(ticket, supervision.zone, supervision.as_of_ns)
-            for ticket in supervision.incidents
-        )
-    text = msg("No incident")
-    if supervision.all_tickets:
+        return tuple(_incident(supervision, ticket) for ticket in supervision.incidents)
+    begin, end = period_bounds(supervision.period, supervision.zone)
+    since = supervision.desk_since_ns
+    told = bool(supervision.all_tickets) or (since is not None and since <= begin)
+    notes: list[Text] = []
+    if since is not None and since < end:
+        kept = Moment(since - since % MINUTE_NS, supervision.zone)
+        notes.append(msg("The incident desk is kept since {at}.", at=kept))
+    if told:
         note = msg("No incident reached into this month; the committee may be dispensed with.")
-        return (Item("none", text, notes=(note,)),)
-    note = msg(
-        "Nothing can be said: {file} is not among the facts, or has no rows. Where nothing"
-        " happened, the provider states it.",
-        file="tickets.csv",
+    elif notes:
+        note = msg("Whether nothing happened before that is not on record.")
+    else:
+        note = msg(
+            "No incident desk was kept in this month, and nobody handed incidents over: whether"
+            " nothing happened is not on record."
+        )
+    text = msg("No incident") if told else msg("No incident on record")
+    return (Item("none", text, notes=(*notes, note, _seen(supervision)), missing=not told),)
+
+
+def _incident(supervision: Supervision, ticket: Ticket) -> Item:
+    item = incident_item(ticket, supervision.zone, supervision.as_of_ns)
+    more = len(ticket.pas) - _SHOWN_PAS
+    where = msg(
+        "Services: {services}. PAS: {pas}.",
+        services=tuple(map(words.service, ticket.services)),
+        pas=(*ticket.pas[:_SHOWN_PAS], f"... +{more}") if more > 0 else ticket.pas or words.ALL_PAS,
     )
-    return (Item("none", text, notes=(note,), missing=True),)
+    return replace(item, notes=(where, *item.notes))
+
+
+def _seen(supervision: Supervision) -> Text:
+    """What the checks say where nobody reported anything."""
+    checks = [check for one in supervision.applications for check in one.checks]
+    failed = sum(not check.answered for check in checks)
+    if not checks:
+        return msg("No check is on record.")
+    if not failed:
+        return msg("All {count} checks of the applications were answered.", count=len(checks))
+    return msg(
+        "{failed} of {count} checks of the applications stayed without an answer: see below.",
+        failed=failed,
+        count=len(checks),
+    )
 
 
 def rate_percent(checks: Sequence[Check]) -> Fraction | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
-from analysis.documents.content import Badge, Column, Message, msg
+from analysis.catalogue_rows import load_catalogue
+from analysis.documents.content import Badge, Column, Message, Text, msg
 from analysis.lines import Status
 
 STATUS: Mapping[Status, Badge] = {
@@ -38,6 +40,17 @@ BASIS: Mapping[str, Message] = {
     "waiting-time": msg("penalty for waiting time"),
     "euro": msg("amount in euro"),
 }
+
+
+def service(identifier: str) -> Text:
+    """The name of a service, for people; an id that the catalogue does not have stays."""
+    return _services().get(identifier, identifier)
+
+
+@cache
+def _services() -> Mapping[str, Message]:
+    return {one.id: msg(one.name) for one in load_catalogue().services if one.name}
+
 
 ALL_PAS = msg("whole service")
 PAS = Column("pas", msg("PAS"))
