@@ -81,6 +81,8 @@ def register(incident: typer.Typer) -> None:
             actor = actor_of(configuration, who)
             folder = folder_of(configuration, data_dir)
             with desk_in(configuration, folder) as desk, desk.transaction("calling"):
+                if outcome not in ("reached", "not-reached"):
+                    fail(f"{outcome!r} is no outcome: say reached or not-reached")
                 if took_over and outcome != "reached":
                     fail("--took-over: nobody takes over who was not reached")
                 made = Calls(desk).acknowledge(call, actor, outcome, note)  # type: ignore[arg-type]

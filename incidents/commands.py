@@ -94,7 +94,9 @@ def _register_open(incident: typer.Typer, links: Links) -> None:
         component: Annotated[str, typer.Option(help="Chapter 7: monitoring | device.")] = "",
         kind: Annotated[str, typer.Option(help="As server, firewall, switch, line.")] = "",
         device: Annotated[str, typer.Option(help="Id of the device or server.")] = "",
-        address: Annotated[str, typer.Option(help="Subnet or server; else that of --device.")] = "",
+        address: Annotated[
+            str, typer.Option(help="Subnet or server; else of --device or path.")
+        ] = "",
         client: Annotated[str, typer.Option(help="Name of the client; else the only one.")] = "",
         cause: Annotated[str, typer.Option(help="As far as it is known.")] = "",
         alert: Annotated[
@@ -130,7 +132,7 @@ def _register_open(incident: typer.Typer, links: Links) -> None:
                 component=_one_of("--component", component, COMPONENTS),
                 kind=kind,
                 device=device,
-                address=address or _address_of(configuration, device),
+                address=address or _address_of(configuration, device, named, service),
                 client=client or _only_client(configuration),
                 cause=cause,
                 alerts=tuple(alert or ()),
@@ -170,6 +172,7 @@ def _register_list(incident: typer.Typer, links: Links) -> None:
         from incidents.tickets import OPEN, AlertState
 
         with open_desk_of(config) as opened:
+            _check_names(opened.configuration, (), (pas,) if pas else ())
             zone = zone_of(opened.configuration)
             if alerts:
                 waiting = (AlertState.RAISED, AlertState.ANALYSED)
@@ -247,10 +250,20 @@ def _one_of(option: str, text: str, allowed: tuple[_W, ...]) -> _W:
     raise AssertionError
 
 
-def _address_of(configuration: Configuration, device: str) -> str:
-    """Of a device or server, for the subject (1.4)."""
+def _address_of(
+    configuration: Configuration, device: str, pas: Sequence[str], services: Sequence[str]
+) -> str:
+    """Of the device or server, else what is measured there where that is one, for the subject."""
     hosts = {one.id: str(one.host) for one in configuration.devices}
-    return (hosts | {one.id: str(one.production) for one in configuration.servers}).get(device, "")
+    hosts |= {one.id: str(one.production) for one in configuration.servers}
+    if device:
+        return hosts.get(device, "")
+    targets = {
+        str(path.target)
+        for path in configuration.paths
+        if path.pas in pas and path.service in services and path.target is not None
+    }
+    return targets.pop() if len(targets) == 1 else ""
 
 
 def _only_client(configuration: Configuration) -> str:

@@ -82,7 +82,10 @@ def register(incident: typer.Typer, more: Callable[[Loaded], Tools]) -> None:
                 return
             run = guide.begin(force=force)
             if not asked:
-                _converse(guide, book, force)
+                try:
+                    _converse(guide, book, force)
+                except typer.Abort:  # the end of the input, or Ctrl-C
+                    typer.echo("\nLeft; the same command goes on here.")
                 return
             seen: Seen | None = None
             if act:
@@ -109,7 +112,8 @@ def _list(names: tuple[str, ...], as_json: bool) -> None:
         return
     for name in names or tuple(runbooks()):
         book = runbooks()[name]
-        typer.echo(f"{name}: {book.title} ({book.clause}, {len(book.step)} steps)")
+        steps = f"{len(book.step)} step{'s' if len(book.step) > 1 else ''}"
+        typer.echo(f"{name}: {book.title} ({book.clause}, {steps})")
 
 
 def _print(run: Run | None, book: Runbook, as_json: bool) -> None:

@@ -70,6 +70,8 @@ def register(incident: typer.Typer) -> None:
                 elif kind == "plan":
                     send_plan(post, known.id, actor)
                 elif kind == "firewall":
+                    if not device:
+                        fail("--device: say which firewall, by the id of its [[device]]")
                     try:
                         estimate_ns = None if estimate is None else parse_duration(estimate)
                     except ValueKindError as error:
@@ -110,7 +112,8 @@ def register(incident: typer.Typer) -> None:
             with desk_in(configuration, folder_of(configuration, data_dir)) as desk:
                 box = Outbox(desk)
                 if show is not None:
-                    typer.echo(box.message(show).content.decode("utf-8", "replace"))
+                    content = box.message(show).content.decode("utf-8", "replace")
+                    typer.echo(json.dumps({"content": content}) if as_json else content)
                     return
                 if resend is not None:
                     box.resend(resend, actor_of(configuration, who))

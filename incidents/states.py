@@ -44,7 +44,7 @@ from incidents.changes import (
 )
 from incidents.errors import RefusedError
 from incidents.history import Entry
-from incidents.tickets import Alert, AlertState, Role, State, Ticket
+from incidents.tickets import UNRESTORED, Alert, AlertState, Role, State, Ticket
 
 S = State
 A = AlertState
@@ -131,6 +131,10 @@ _REASONS: Mapping[tuple[State, type], tuple[str, str]] = MappingProxyType(
             "nobody has reported it, so nobody can be answered",
             "write the report first (`incident update --reported`)",
         ),
+        **{
+            (state, Reopen): ("it was not restored, so it is open as it is", "write a comment")
+            for state in UNRESTORED
+        },
         (S.REPORTED, Report): ("it is reported already", "write a comment"),
         (S.RESPONDED, Report): ("it is reported already", "write a comment"),
         (S.RESTORED, Restore): ("it is restored already", "reopen it with the reason first"),
@@ -241,6 +245,11 @@ def _check_times(subject: str, ticket: Ticket | None, change: object, entry: Ent
                 raise RefusedError(
                     subject, f"it was {name} before that", "write when the fault began"
                 )
+    expected = getattr(change, "expected_ns", None)
+    if expected is not None and expected < opened:
+        raise RefusedError(
+            subject, "it is expected back before it failed", "write when it will work again"
+        )
     if isinstance(change, Respond):
         earliest = [("reported", ticket.reported_ns)]
     elif isinstance(change, Restore):
@@ -295,16 +304,22 @@ def _check_milestone(subject: str, ticket: Ticket, change: object) -> None:
         raise RefusedError(subject, *_REASONS[S.OPENED, Respond])
 
 
+_WRITTEN = (
+    ("reason", "no reason"), ("diagnosis", "no diagnosis"), ("text", "no text"), ("by", "no name"),
+    ("to", "no name"),
+)  # fmt: skip
+
+
 def _check_words(subject: str, change: object) -> None:
     """What is done in writing has words."""
-    for field in ("reason", "diagnosis", "text", "by", "to"):
+    for field, missing in _WRITTEN:
         must = isinstance(
             change,
             Comment | Reopen | Withdraw | Redate | Respond | Accept | ProviderReport | Corrective
             | Plan | Assign,
         )  # fmt: skip
         if must and hasattr(change, field) and not getattr(change, field).strip():
-            raise RefusedError(subject, f"{_words(type(change))}: no {field} is given", "write it")
+            raise RefusedError(subject, f"{_words(type(change))}: {missing} is given", "write it")
 
 
 def _check_closing(subject: str, ticket: Ticket) -> None:

@@ -116,11 +116,46 @@ def test_a_ticket_goes_from_its_opening_to_its_dossier(place: Path) -> None:
         (["update", "1"], 1, "no ticket"),
         (["alert", "3"], 1, "no alert 3"),
         (["import", "none.csv"], 2, "name another file"),
+        (["list", "--pas", "rome"], 2, 'there is no PAS "rome"'),
+        (["called", "1", "perhaps"], 2, "say reached or not-reached"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_says_what_and_leaves_nothing(words: list[str], code: int, text: str) -> None:
     assert text in run("incident", *words, code=code).stderr
     assert said("incident", "list", "--all") == []
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["update", "1", "--reopen", "x"], "it was not restored, so it is open as it is"),
+        (["update", "1", "--expected", "2020-01-01T00:00"], "expected back before it failed"),
+        (["assign", "1", ""], "no name is given"),
+        (["update", "1", "--restored", "2020-01-01T00:00"], "before it was opened"),
+    ],
+)
+def test_a_step_without_sense_is_refused(words: list[str], text: str) -> None:
+    opened()
+    assert text in run("incident", *words, code=1).stderr
+
+
+def test_a_ticket_has_the_address_that_is_measured_and_takes_what_is_hit(place: Path) -> None:
+    with (place / "pasprobe.toml").open("a") as config:
+        config.write('[[path]]\nid = "roma-01/x"\npas = "roma-01"\nservice = "ip-base"\n')
+        config.write('target = "192.0.2.1"\n')
+    ticket = opened("--tills", "1")
+    assert ticket["address"] == "192.0.2.1"
+    assert ticket["criticality"] == "minor"
+    assert said("incident", "update", "1", "--tills", "9")["criticality"] == "major"
+
+
+@pytest.mark.usefixtures("place")
+def test_a_runbook_without_anybody_who_answers_is_left() -> None:
+    opened()
+    words = run("incident", "runbook", "1", "--book", "switch").stdout
+    assert "1/2 restore (provider)" in words
+    assert "Left; the same command goes on here." in words
 
 
 @pytest.mark.usefixtures("place")

@@ -479,3 +479,11 @@ def test_a_mail_that_a_dead_courier_was_sending_is_looked_after_though_nothing_e
     assert done is not None
     assert done.unsure == 1
     assert post.outbox.next_due_ns() is None
+
+
+def test_the_clock_of_the_mail_is_the_configured_one(desk: Desk) -> None:
+    post = post_with(desk, incident={"gtr": "90m"})
+    declare(post, opened(desk).id)
+    body = _text(post.outbox.messages()[0].content.decode())
+    assert "GTR (1 h 30 min, 24/7)" in body
+    assert "2026-11-23 10:30:00 +0100" in body
