@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
             tells = configuration.notices is not None and configuration.mail is not None
             # What is wrong with the configuration is said before anything is waited for.
             rota = rota_about(configuration, _year()) if tells and not quiet else None
-            reader = _reader(configuration, store or [], stop)
+            reader = _reader(configuration, store or [], stop, seconds)
             if reader is None:
                 return
             with open_desk(folder, rules=rules_of(configuration)) as desk, only_one(folder):
@@ -111,8 +112,10 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
                 ).run(every, stop, seconds)
 
 
-def _reader(configuration: Configuration, stores: list[Path], stop: threading.Event) -> Any:
-    """The store; waits for one that is not there yet. None: it was stopped meanwhile."""
+def _reader(
+    configuration: Configuration, stores: list[Path], stop: threading.Event, seconds: float | None
+) -> Any:
+    """The store; waits for one that is not there yet. None: it was stopped, or the time is over."""
     from agent.daemon.reading import influx_target
     from timeseries.errors import StoreError
     from timeseries.influx_reader import InfluxReader
@@ -123,8 +126,8 @@ def _reader(configuration: Configuration, stores: list[Path], stop: threading.Ev
     if not stores and configuration.agent is None:
         fail("there is no store to watch: give --store DIR, or write [influxdb] or [agent]")
     folders = stores or [configuration.agent.data_dir] if configuration.agent else stores
-    said = ""
-    while not stop.is_set():
+    said, begun = "", time.monotonic()
+    while not stop.is_set() and (seconds is None or time.monotonic() - begun < seconds):
         try:
             return EmbeddedReader(folders, threads=1)
         except StoreError as error:
