@@ -36,7 +36,7 @@ from analysis.evaluation.evaluate import evaluate
 from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts
 from analysis.lines import Gap
-from incidents.changes import Record, Update
+from incidents.changes import DeclareToProvider, Record, Restore, Update
 from incidents.desk import open_desk
 from incidents.tickets import Actor, NewAlert, NewTicket
 from incidents.watch_state import Memory, recall, remember
@@ -359,3 +359,24 @@ def test_a_desk_is_kept_since_its_first_entry_or_watch(tmp_path: Path) -> None:
         with desk.transaction() as connection:
             remember(connection, recall(connection), Memory(began_ns=3))
     assert desk_since_ns(tmp_path) == 3
+
+
+def test_the_report_says_how_much_of_the_guaranteed_restoration_was_used(
+    june: Inputs, tmp_path: Path
+) -> None:
+    fact = next(t for t in june.facts.tickets if t.pas and t.restored_ns)
+    assert fact.restored_ns is not None
+    who = Actor("somebody", "operator")
+    opened = NewTicket(fact.services, "x", fact.severity, fact.opened_ns, fact.pas)
+    with open_desk(tmp_path) as desk:
+        ticket = desk.open(opened, who)
+        desk.change(ticket.id, who, DeclareToProvider(fact.opened_ns + MINUTE))
+        desk.change(ticket.id, who, Restore(fact.opened_ns + 31 * MINUTE))
+        entries = desk.history(ticket.id)
+    material = Material(june, evaluate(june))
+
+    (document,) = incident_documents(material, fact.id, {fact.id: entries})
+
+    said = {cast(Message, name).id: value for name, value in document.facts}
+    shown = language("en").cell(said["guaranteed restoration (GTR)"]).replace("\u00a0", " ")
+    assert shown == "kept: 30 min of 4 h"

@@ -31,7 +31,8 @@ from analysis.documents.items_tickets import levels_of
 from analysis.documents.material import Material
 from analysis.facts import Ticket
 from analysis.lines import Gap
-from incidents.history import Entry
+from incidents.clocks_of import clocks_of
+from incidents.history import Entry, replay
 from inventory.clocks import MINUTE_NS
 
 
@@ -78,6 +79,7 @@ def incident_document(material: Material, ticket: Ticket, trail: Sequence[Entry]
         (msg("administration"), material.result.administration),
         (msg("severity"), words.SEVERITY[ticket.severity]),
         (msg("state"), state),
+        *_gtr(material, ticket.id, trail),
         (msg("record"), str(ticket.where)),
     )
     return Document(
@@ -103,6 +105,28 @@ def incident_document(material: Material, ticket: Ticket, trail: Sequence[Entry]
             Section("consequences", msg("Consequences"), (_lines(material, ticket),)),
         ),
     )
+
+
+def _gtr(
+    material: Material, ticket_id: str, trail: Sequence[Entry]
+) -> tuple[tuple[Text, Cell], ...]:
+    """How much of the guaranteed restoration was used; of a ticket of the desk, by its trail."""
+    if not trail:
+        return ()
+    as_of_ns = material.result.as_of_ns
+    clock = clocks_of(
+        replay(ticket_id, trail), as_of_ns, gtr_ns=material.inputs.configuration.incident.gtr_ns
+    )[0]
+    ended_ns = as_of_ns if clock.ended_ns is None else clock.ended_ns
+    used = lasting(max(0, ended_ns - clock.begins_ns))
+    limit = lasting(clock.due_ns - clock.begins_ns)
+    if not clock.kept:
+        said = msg("exceeded: {used} of {limit}", used=used, limit=limit)
+    elif clock.ended_ns is None:
+        said = msg("running: {used} of {limit}", used=used, limit=limit)
+    else:
+        said = msg("kept: {used} of {limit}", used=used, limit=limit)
+    return ((msg("guaranteed restoration (GTR)"), said),)
 
 
 def _summary(ticket: Ticket, zone: tzinfo) -> Message:
