@@ -129,10 +129,13 @@ class Guide:
     def begin(self, *, force: str = "") -> Run:
         """Begin, or go on with what was begun; `RefusedError` in shop hours without `force`.
 
-        `force` is the written reason for doing it all the same.
+        A ticket that was reopened after all steps were done goes through them again. `force` is
+        the written reason for doing it all the same.
         """
         with self._desk.transaction("beginning a runbook"):
-            run = self.run
+            run, reopened = self.run, self.ticket.reopened_ns
+            if run is not None and not run.current and reopened and reopened[-1] >= run.began_ns:
+                run = None
             if run is not None and run.fingerprint != fingerprint(self._book):
                 raise RefusedError(
                     f"runbook {self._name}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from incidents.changes import Record
+from incidents.changes import Record, Reopen, Restore
 from incidents.desk import Desk, open_desk
 from incidents.errors import IncidentError, RefusedError
 from incidents.runbook import Seen, Situation, parse, runbook_of, runbooks, suited
@@ -112,6 +112,17 @@ def test_steps_are_taken_in_their_order(desk: Desk) -> None:
     one.begin()
     with pytest.raises(RefusedError, match="the next step is identify"):
         one.probe("start")
+
+
+def test_a_reopened_ticket_goes_through_the_steps_again(desk: Desk) -> None:
+    one = guide(desk, "validation", Hands(), ROC)
+    one.begin()
+    desk.change("1", PERSON, Restore())
+    assert one.skip("validate", "seen at the till").current == ""
+    assert one.begin().current == "", "all is done"
+    desk.change("1", PERSON, Reopen("the till freezes again"))
+    assert one.begin().current == "validate"
+    assert one.begin().current == "validate", "it is gone on with"
 
 
 def test_it_is_gone_on_with_on_another_day_and_by_somebody_else(tmp_path: Path, desk: Desk) -> None:
