@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from inventory.clocks import local, period_bounds
-from inventory.models import Configuration
+from inventory.models import Configuration, named_interfaces
 from inventory.operations import Device
 from inventory.periods import Period
 from timeseries.bandwidth_use import IN, OUT
@@ -314,17 +314,6 @@ def _surveyed(
             DeviceEvent(one.kind, one.instance, one.start_ns, one.state, one.text) for one in events
         ),
     )
-
-
-def named_interfaces(device: Device, configuration: Configuration) -> tuple[str, ...]:
-    """The interfaces of a device that the configuration names."""
-    named = {device.access_interface} if device.access_interface else set()
-    for pas in configuration.pas:
-        for entry in pas.services:
-            owner, _, interface = (entry.interface or "").partition("/")
-            if owner == device.id and interface:
-                named.add(interface)
-    return tuple(sorted(named))
 
 
 def _zone_name(device: Device, configuration: Configuration) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.asking import Asker
 from collectors.counters import Continuity
-from collectors.discovery import discover
+from collectors.discovery import INTERFACE, discover, unknown_interfaces
 from collectors.errors import SnmpError
 from collectors.events import DeviceWatch
 from collectors.profiles import Profile
@@ -32,7 +32,8 @@ Keep = Callable[[Sequence[DeviceSampleRecord | DeviceEventRecord]], None]
 class DeviceCollector:
     """Asks one device and hands its records on.
 
-    `keep` takes the records of a poll; `changed` hears of a changed configuration: a backup is due.
+    `keep` takes the records of a poll; `changed` hears of a changed configuration: a backup is due;
+    `noticed` of what the configuration says and the device does not, once.
     """
 
     agent: str
@@ -41,6 +42,9 @@ class DeviceCollector:
     client: Client
     keep: Keep
     changed: Callable[[Device], None] = lambda _: None
+    noticed: Callable[[str], None] = lambda _: None
+    interfaces: tuple[str, ...] = ()
+    """Those that the configuration names (`inventory.models.named_interfaces`)."""
     raised: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Events (kind, instance) that an earlier run left open, and since when (UTC ns)."""
     wall_ns: Callable[[], int] = time.time_ns
@@ -49,6 +53,7 @@ class DeviceCollector:
     _session: Session | None = None
     _asker: Asker | None = None
     _watch: DeviceWatch | None = None
+    _unknown: tuple[str, ...] = ()
     _said: dict[tuple[str, str], tuple[int | None, str, str]] = field(default_factory=dict)
     _full_ns: int = 0
     _discovered_ns: int = 0
@@ -58,14 +63,17 @@ class DeviceCollector:
         """The profile that fits; None before the first answer."""
         return None if self._asker is None else self._asker.plan.profile
 
+    @property
+    def engine_id(self) -> bytes | None:
+        """The snmpEngineID that answered last (version 3)."""
+        return None if self._session is None else self._session.engine_id
+
     async def poll(self) -> Readings:
         """One poll. Raises the `SnmpError` of one that failed, after it has been recorded."""
         if self._watch is None:
-            access = self.device.access_interface
             self._watch = DeviceWatch(
-                self.agent, self.device.id, self.device.role, (access,) if access else (),
-                self.device.peers,
-            )  # fmt: skip
+                self.agent, self.device.id, self.device.role, self.interfaces, self.device.peers
+            )
             self._watch.recall(self.raised)
         try:
             asker = await self._ready()
@@ -79,6 +87,7 @@ class DeviceCollector:
             raise
         if full:
             self._full_ns = now_ns
+            self._look_for_interfaces(answers.names.get(INTERFACE, {}).values())
         found = read(asker.plan, answers, self.baseline, agent=self.agent, device=self.device.id)
         self.baseline = found.baseline
         if found.step.continuity not in (Continuity.FIRST, Continuity.SAME):
@@ -88,6 +97,13 @@ class DeviceCollector:
         if any(one.kind == "configuration-changed" for one in events):
             self.changed(self.device)
         return found
+
+    def _look_for_interfaces(self, there: Collection[str]) -> None:
+        unknown = unknown_interfaces(self.interfaces, there)
+        for text in unknown:
+            if text not in self._unknown:
+                self.noticed(text)
+        self._unknown = unknown
 
     def _news(
         self, records: Sequence[DeviceSampleRecord], profile: Profile, *, full: bool

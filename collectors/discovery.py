@@ -7,8 +7,10 @@ then, because a table that is empty today (no tunnel is up) may have rows tomorr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from collectors.asking import (
     VLAN_STATES,
@@ -30,6 +32,10 @@ from collectors.snmp import Session, Value
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
 SYS_OBJECT_ID = "1.3.6.1.2.1.1.2.0"
+INTERFACE = "interface"
+"""The naming of the rows that are interfaces (`profiles/interfaces.toml`)."""
+_LONG_NAME = re.compile(r"^([A-Z][a-z])[A-Za-z-]+(?=\d)")
+_SHOWN = 8
 _EMPTY_IS_A_COUNT = ("rows", "peers", "sum")
 
 
@@ -57,6 +63,8 @@ class Discovered:
     found: tuple[Found, ...]
     description: str
     object_id: str
+    interfaces: tuple[str, ...] = ()
+    """Their names."""
 
     @property
     def missing(self) -> tuple[Found, ...]:
@@ -86,7 +94,32 @@ async def discover(
     asker = Asker(session, plan, wall_ns=wall_ns)
     names = await asker.ask_names(columns)
     answers = Answers(wall_ns(), Clock(0), scalars, columns, names, True, session.response_ns)
-    return Discovered(plan, tuple(_table(chosen, plan, answers)), description, object_id)
+    found = tuple(_table(chosen, plan, answers))
+    interfaces = tuple(names.get(INTERFACE, {}).values())
+    return Discovered(plan, found, description, object_id, interfaces)
+
+
+def unknown_interfaces(named: Iterable[str], there: Collection[str]) -> tuple[str, ...]:
+    """What is wrong with names of the configuration that no interface has, one text each. Pure.
+
+    A device calls its GigabitEthernet0/1 `Gi0/1`, and that is the name that counts.
+    """
+    return tuple(
+        f'the configuration names its interface "{name}", and it has none of that name'
+        f" ({_nearest(name, there)})"
+        for name in named
+        if name not in there
+    )
+
+
+def _nearest(name: str, there: Collection[str]) -> str:
+    if not there:
+        return "it tells of no interface at all"
+    short = _LONG_NAME.sub(r"\1", name)
+    close = [short] if short in there else get_close_matches(name, there, n=1)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "there are: " + ", ".join(sorted(there)[:_SHOWN]) + (", ..." * (len(there) > _SHOWN))
 
 
 def plan_of(chosen: Profile, scalars: Mapping[str, Value], columns: Columns) -> Plan:

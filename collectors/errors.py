@@ -31,6 +31,10 @@ class UnreachableError(SnmpError):
     """The network said so at once: the name has no address, the port is closed, there is no way."""
 
 
+class NamelessError(UnreachableError):
+    """The name has no address."""
+
+
 class WrongCredentialsError(SnmpError):
     """The device speaks SNMP and refuses us; `part` says which of the credentials it refuses."""
 

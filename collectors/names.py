@@ -10,7 +10,7 @@ import asyncio
 import socket
 import threading
 
-from collectors.errors import UnreachableError
+from collectors.errors import NamelessError
 from collectors.snmp import Target
 
 LOOKUP_S = 5.0
@@ -20,7 +20,7 @@ Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
 async def resolve(target: Target) -> Address:
-    """The first address of a target; UnreachableError where its name has none, or not in time."""
+    """The first address of a target; NamelessError where its name has none, or not in time."""
     try:
         return _first(target, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
@@ -62,8 +62,8 @@ def _first(target: Target, flags: int) -> Address:
     return family, (str(address[0]), int(address[1]))
 
 
-def _nameless(target: Target, why: str) -> UnreachableError:
-    return UnreachableError(
+def _nameless(target: Target, why: str) -> NamelessError:
+    return NamelessError(
         target.place, f"the name has no address ({why})",
         "correct host, or the name service of this machine",
     )  # fmt: skip

@@ -219,7 +219,9 @@ class PysnmpSession:
     async def close(self) -> None:
         """Forget the device."""
         if self._slot is not None and self._peer is not None:
-            self._slot.transport(self._peer).forget(self._peer.transport_address)
+            transport = self._slot.transport(self._peer)
+            if transport is not None:
+                transport.forget(self._peer.transport_address)
         self._release()
 
     def _release(self) -> None:
@@ -250,30 +252,29 @@ class PysnmpSession:
                 return asked, answer
             strange = self._odd(slot, peer) - odd
             self.counts.malformed += strange
-            if renewed or not await self._renew(peer):
+            if renewed or not await self._renew(slot, peer):
                 error = await self._why_silent(peer)
                 if strange and isinstance(error, SilentError):
                     error = silence.nonsense(self.target)
                 raise error
             renewed = True
 
-    async def _renew(self, peer: Peer4 | Peer6) -> bool:
+    async def _renew(self, slot: Slot, peer: Peer4 | Peer6) -> bool:
         """Ask by another engine where a version 3 device that used to answer is there and silent.
 
-        It was swapped, or its clock was set back: the old engine would wait in vain.
+        It was swapped, its clock was set back, or another device has its engine ID and another
+        clock: the old engine would wait in vain.
         """
         if self.target.version != "3" or self.engine_id is None:
             return False
-        address = peer.transport_address
+        place = peer.transport_address[:2]
         try:
-            if await ask_engine_id(address[:2], self.target.timeout_s) is None:
+            if await ask_engine_id(place, self.target.timeout_s) is None:
                 return False
         except ConnectionRefusedError:
             return False
-        old = self._slot
-        self._slot = self._engines.take(self.target, address[:2], fresh=True)
-        if old is not None:
-            self._engines.leave(old)
+        self._slot = self._engines.take(self.target, place, fresh=True)
+        self._engines.leave(slot)
         return True
 
     async def _why_silent(self, peer: Peer4 | Peer6) -> SnmpError:
@@ -300,10 +301,8 @@ class PysnmpSession:
         return self._slot, self._peer
 
     def _odd(self, slot: Slot, peer: Peer4 | Peer6) -> int:
-        domain = peer.TRANSPORT_DOMAIN
-        if config.get_transport(slot.engine, domain) is None:
-            return 0
-        return slot.transport(peer).odd_from(peer.transport_address)
+        transport = slot.transport(peer)
+        return 0 if transport is None else transport.odd_from(peer.transport_address)
 
     async def _send(self, slot: Slot, peer: Peer4 | Peer6, question: _Question) -> _Answer:
         """One datagram and its answer; TimeoutError without one."""
@@ -370,9 +369,10 @@ class PysnmpSession:
         raise TimeoutError(str(indication))
 
     def _note_engine(self, slot: Slot, peer: Peer4 | Peer6) -> None:
-        if self.target.version != "3":
+        transport = slot.transport(peer)
+        if self.target.version != "3" or transport is None:
             return
-        found = slot.transport(peer).engine_id_of(peer.transport_address)
+        found = transport.engine_id_of(peer.transport_address)
         if self.engine_id is not None and found != self.engine_id:
             self.counts.engines += 1
         self.engine_id = found
@@ -380,13 +380,14 @@ class PysnmpSession:
 
 def _credentials(target: Target) -> Any:
     if target.version != "3":
-        return CommunityData(target.community, mpModel=0 if target.version == "1" else 1)
+        community = target.community.encode()
+        return CommunityData(community, mpModel=0 if target.version == "1" else 1)
     if target.auth is None:
         return UsmUserData(target.user)
     return UsmUserData(
         target.user,
-        authKey=target.auth,
+        authKey=target.auth.encode(),
         authProtocol=AUTH[target.auth_protocol],
-        privKey=target.priv,
+        privKey=None if target.priv is None else target.priv.encode(),
         privProtocol=config.USM_PRIV_NONE if target.priv is None else PRIV[target.priv_protocol],
     )

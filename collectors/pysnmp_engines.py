@@ -1,14 +1,16 @@
 """pysnmp's engines: one a process, and another where one engine cannot keep two things apart.
 
 An engine knows a version 3 user by name alone, and believes for five minutes that an address has
-the engine ID it had. So users of one name with different keys, and a device that was swapped or
-reset, need an engine of their own. An engine that serves nobody is closed.
+the engine ID it had; and it keeps one clock for an engine ID, whoever has it. So users of one name
+with different keys, a device that was swapped or reset, and one with the engine ID of another need
+an engine of their own. An engine that serves nobody is closed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pysnmp.entity import config
 from pysnmp.entity.engine import SnmpEngine
 from pysnmp.hlapi.v3arch.asyncio.lcd import CommandGeneratorLcdConfigurator
 
@@ -34,10 +36,10 @@ class Slot:
     """Version 3 addresses that it was ever used for: it may remember their engine IDs."""
     sessions: int = 0
 
-    def transport(self, peer: Peer4 | Peer6) -> CheckedUdp | CheckedUdp6:
-        """The socket over which a peer is asked."""
-        found: CheckedUdp | CheckedUdp6 = self.engine.transport_dispatcher.get_transport(
-            peer.TRANSPORT_DOMAIN
+    def transport(self, peer: Peer4 | Peer6) -> CheckedUdp | CheckedUdp6 | None:
+        """The socket over which a peer is asked; None before the first question."""
+        found: CheckedUdp | CheckedUdp6 | None = config.get_transport(
+            self.engine, peer.TRANSPORT_DOMAIN
         )
         return found
 

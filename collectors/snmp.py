@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from inventory.operations import Device
+from inventory.errors import SecretError
+from inventory.operations import SHORTEST_PASSPHRASE, Device
 
 Value = int | bytes | str
 """INTEGER, Counter, Gauge, TimeTicks | OCTET STRING | OID or IpAddress as dotted text."""
@@ -23,6 +24,8 @@ draft-reeder-snmpv3-usm-3desede-00, the way of Cisco's devices."""
 
 SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
 """SNMPv2-MIB sysUpTime, hundredths of a second."""
+LONGEST_USER = 32
+"""Octets of a user's name (RFC 3414, section 5: usmUserName)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,14 @@ class Target:
             raise ValueError("a context is known to version 3 alone")
         if self.priv is not None and self.auth is None:
             raise ValueError("privacy needs authentication (RFC 3411, section 3.4.3)")
+        if len(self.user.encode()) > LONGEST_USER:
+            raise ValueError(f"a user's name has at most {LONGEST_USER} octets (RFC 3414, 5)")
+        for name, key in (("authentication", self.auth), ("privacy", self.priv)):
+            if key is not None and len(key.encode()) < SHORTEST_PASSPHRASE:
+                raise ValueError(
+                    f"the {name} passphrase is shorter than {SHORTEST_PASSPHRASE} octets,"
+                    " which no device takes (RFC 3414, 11.2)"
+                )
         if self.timeout_s <= 0 or self.retries < 0:
             raise ValueError("a time-out is more than 0 s, retries are 0 or more")
 
@@ -69,27 +80,32 @@ class Target:
 def target_of(device: Device, environ: Mapping[str, str]) -> Target:
     """How a device of the configuration is asked.
 
-    Raises `inventory.errors.SecretError` where a secret cannot be had, ValueError where the device
-    has no `snmp` table.
+    Raises `inventory.errors.SecretError` where a secret cannot be had or no device would take it,
+    ValueError where the device has no `snmp` table.
     """
     snmp = device.snmp
     if snmp is None:
         raise ValueError(f"device {device.id} has no snmp table")
 
-    return Target(
-        host=device.host,
-        port=snmp.port,
-        version=snmp.version,
-        community="" if snmp.community is None else snmp.community.reveal(environ),
-        user=snmp.user or "",
-        auth=None if snmp.auth is None else snmp.auth.reveal(environ),
-        auth_protocol=snmp.auth_protocol,
-        priv=None if snmp.priv is None else snmp.priv.reveal(environ),
-        priv_protocol=snmp.priv_protocol,
-        context=snmp.context or "",
-        timeout_s=snmp.timeout_ns / 1e9,
-        retries=snmp.retries,
-    )
+    try:
+        return Target(
+            host=device.host,
+            port=snmp.port,
+            version=snmp.version,
+            community="" if snmp.community is None else snmp.community.reveal(environ),
+            user=snmp.user or "",
+            auth=None if snmp.auth is None else snmp.auth.reveal(environ),
+            auth_protocol=snmp.auth_protocol,
+            priv=None if snmp.priv is None else snmp.priv.reveal(environ),
+            priv_protocol=snmp.priv_protocol,
+            context=snmp.context or "",
+            timeout_s=snmp.timeout_ns / 1e9,
+            retries=snmp.retries,
+        )
+    except ValueError as error:
+        raise SecretError(
+            f"device {device.id}: {error}", "correct it, or change it in the device"
+        ) from None
 
 
 def in_vlan(target: Target, vlan: int) -> Target:

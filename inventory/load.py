@@ -17,6 +17,7 @@ from typing import Any
 from inventory.checks import RULES, Item, nearest
 from inventory.errors import ConfigurationError, Problem, SecretError
 from inventory.models import Configuration
+from inventory.operations import SHORTEST_PASSPHRASE
 from inventory.secrets import Secret
 from inventory.table import Table
 from inventory.tables import Understood, related, secrets_in, table_models, understand
@@ -26,6 +27,7 @@ from inventory.values import Reading
 VARIABLE = "PASPROBE_CONFIG"
 HERE = Path("pasprobe.toml")
 SYSTEM = Path("/etc/pasprobe")
+_PASSPHRASES = (("snmp", "auth"), ("snmp", "priv"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +244,18 @@ def _check_rules(reader: _Reader) -> None:
 def _check_secrets(reader: _Reader) -> None:
     for entry, place, secret in _secrets(reader.entries):
         try:
-            secret.reveal_bytes(reader.environ)
+            value = secret.reveal_bytes(reader.environ)
         except SecretError as error:
             reader.problem(entry.source, (*entry.place, *place), error.message, error.remedy)
+            continue
+        if place in _PASSPHRASES and len(value) < SHORTEST_PASSPHRASE:
+            reader.problem(
+                entry.source,
+                (*entry.place, *place),
+                f"the passphrase is shorter than {SHORTEST_PASSPHRASE} octets, which no device"
+                " takes (RFC 3414, 11.2)",
+                "correct it, or set a longer one in the device",
+            )
 
 
 def _secrets(entries: list[_Entry]) -> Iterator[tuple[_Entry, Place, Secret]]:

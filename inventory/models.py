@@ -372,6 +372,17 @@ def own_devices(configuration: Configuration) -> tuple[Device, ...]:
     )
 
 
+def named_interfaces(device: Device, configuration: Configuration) -> tuple[str, ...]:
+    """The interfaces of a device that the configuration names."""
+    named = {device.access_interface} if device.access_interface else set()
+    for pas in configuration.pas:
+        for entry in pas.services:
+            owner, _, interface = (entry.interface or "").partition("/")
+            if owner == device.id and interface:
+                named.add(interface)
+    return tuple(sorted(named))
+
+
 def packet_octets(configuration: Configuration, path: Path) -> int:
     """Octets of one packet on the wire from the IP header on; IPv4 where the target is a name."""
     try:

@@ -39,6 +39,8 @@ Opens = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Closes = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 HourClass = Literal["working", "other"]
 """Procedure, 5.2.2.2: heures ouvrées, heures non ouvrées."""
+SHORTEST_PASSPHRASE = 8
+"""Octets of a passphrase of SNMP version 3 (RFC 3414, section 11.2)."""
 SUBJECT_FIELDS = ("operator", "client", "address", "criticality", "ticket", "severity", "services")
 """What the subject of a notice can be made of."""
 
@@ -83,7 +85,7 @@ class Snmp(Table):
 
     version: Literal["1", "2c", "3"]
     community: Secret | None = None
-    user: Text | None = None
+    user: Annotated[Text, Field(max_length=32)] | None = None
     auth: Secret | None = None
     auth_protocol: Literal["md5", "sha", "sha224", "sha256", "sha384", "sha512"] = "sha"
     priv: Secret | None = None

@@ -29,7 +29,6 @@ from analysis.device_figures import (
     device_hours,
     hour_of,
     mean,
-    named_interfaces,
     resources,
 )
 from analysis.documents.content import Cell, Document, Item, Lines, Message, Moment, Number, Table
@@ -43,6 +42,7 @@ from analysis.evaluation.gather import Sources, gather
 from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts, ItemTable, UsageRow, Where
 from inventory.load import load
+from inventory.models import named_interfaces
 from inventory.periods import parse_period
 from timeseries.codec import flatten
 from timeseries.device_rollup import device_rollups

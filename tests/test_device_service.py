@@ -244,3 +244,55 @@ def test_an_order_is_compared_by_what_it_asks(tmp_path: Path) -> None:
     assert made == order(tmp_path, device("r", 9))
     assert made != order(tmp_path, device("r", 9, every="2s"))
     assert made != replace(made, asked=(asked, asked))
+
+
+def noticed(caplog: pytest.LogCaptureFixture) -> list[dict[str, str]]:
+    found = [one for one in caplog.records if one.getMessage() == "device-noticed"]
+    return [one.fields for one in found]  # type: ignore[attr-defined]
+
+
+def test_interfaces_that_only_the_configuration_has_are_logged_once(
+    tmp_path: Path, agents: Any, agent: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    one = agent(agents.switch(2))
+    run = Run()
+    made = order(tmp_path, device("sw", one.port, 'access_interface = "FastEthernet0/2"'))
+    assert made is not None
+    assert made.asked[0].interfaces == ("FastEthernet0/2",)
+
+    async def work() -> None:
+        run.service.want(made)
+        await until(lambda: len([s for s in run.samples("sw") if s.figure == "reachable"]) > 2)
+
+    run.during(work)
+    (told,) = noticed(caplog)
+    assert told["device"] == "sw"
+    assert '"FastEthernet0/2"' in told["text"]
+    assert 'did you mean "Fa0/2"?' in told["text"]
+
+
+def test_two_devices_with_one_engine_id_are_logged_once(
+    tmp_path: Path, snmpd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def box(name: str) -> str:
+        return (
+            f'[[device]]\nid = "{name}"\nhost = "127.0.0.1"\nrole = "firewall"\n'
+            'platform = "generic"\nsnmp = { version = "3", user = "sha", auth = { env = "A" }, '
+            f'port = {snmpd.port}, every = "1s" }}\n'
+        )
+
+    run = Run()
+
+    async def work() -> None:
+        run.service.want(order(tmp_path, box("one"), box("two"), environ={"A": "authpass12"}))
+        await until(
+            lambda: all(
+                len([s for s in run.samples(name) if s.figure == "reachable"]) > 1
+                for name in ("one", "two")
+            )
+        )
+
+    run.during(work)
+    (told,) = noticed(caplog)
+    assert {told["device"], told["text"].split(",")[0].rpartition(" ")[2]} == {"one", "two"}
+    assert "give each unit its own" in told["text"]

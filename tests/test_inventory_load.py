@@ -115,7 +115,7 @@ country = "IT"
 weekend = ["sat", "sun"]
 holidays = []
 """,
-        dict.fromkeys(names, "x"),
+        dict.fromkeys(names, "xxxxxxxx"),
     ).configuration
     (pas,) = loaded.pas
     (service,) = pas.services
@@ -474,3 +474,14 @@ def test_whatever_is_in_the_file_it_loads_or_is_refused_with_places(
         assert problem.line is not None
         assert 1 <= problem.line <= text.count("\n") + 1
         assert "secret-value" not in str(problem)
+
+
+def test_a_passphrase_that_no_device_takes_is_found_before_it_is_used(tmp_path: Path) -> None:
+    text = (
+        '[[device]]\nid = "d"\nhost = "192.0.2.1"\nrole = "firewall"\nplatform = "cisco_asa"\n'
+        '[device.snmp]\nversion = "3"\nuser = "u"\nauth = { env = "A" }\npriv = { env = "P" }\n'
+    )
+    read(tmp_path, text, {"A": "12345678", "P": "12345678"})
+    (problem,) = wrong(tmp_path, text, {"A": "12345678", "P": "1234567"})
+    assert problem.startswith("10: the passphrase is shorter than 8 octets")
+    assert "1234567" not in problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -243,6 +244,58 @@ def test_a_clock_that_was_set_back_is_found_again(library: str, retries: int, sn
     snmpd.stop()
     snmpd.start(engine_id="one-and-the-same")
     in_session(library, user(snmpd.port, "sha", retries=retries), work)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_devices_with_one_engine_id_are_all_read(
+    library: str, snmpd: Any, agents: Any, tmp_path: Path
+) -> None:
+    """Their clocks differ, and an engine of pysnmp keeps one clock for an engine ID."""
+    boots = {3: snmpd, 2: agents.Snmpd(tmp_path / "two"), 1: agents.Snmpd(tmp_path / "one")}
+
+    async def work(client: Client) -> None:
+        sessions = {n: client.session(user(one.port, "sha-aes")) for n, one in boots.items()}
+        for _ in range(4):
+            for number, session in sessions.items():
+                assert (await session.get([BOOTS]))[BOOTS] == number
+        late = [session.counts.timeouts for session in sessions.values()]
+        for number, session in [*sessions.items(), *reversed(sessions.items())]:
+            assert (await session.get([BOOTS]))[BOOTS] == number
+        # Each has an engine of its own by now: none waits any more.
+        assert [session.counts.timeouts for session in sessions.values()] == late
+        assert len({session.engine_id for session in sessions.values()}) == 1
+        for session in sessions.values():
+            await session.close()
+
+    for number, one in boots.items():
+        one.stop()
+        one.start(engine_id="one-for-all")
+        for _ in range(number - 1):
+            one.stop()
+            one.start()
+    try:
+        with_client(library, work)
+    finally:
+        for one in boots.values():
+            one.stop()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_no_device_takes_is_no_target(library: str, snmpd: Any) -> None:
+    for changes, why in (
+        ({"auth": "short12"}, "authentication passphrase is shorter than 8 octets"),
+        ({"priv": "short12"}, "privacy passphrase is shorter than 8 octets"),
+        ({"user": "u" * 33}, "at most 32 octets"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            user(snmpd.port, "sha-aes", **changes)
+    for target in (
+        user(snmpd.port, "sha-aes", auth="pässwörter €"),
+        user(snmpd.port, "sha-aes", priv="p" * 300),
+        community(snmpd.port, "öffentlich €"),
+    ):
+        with pytest.raises(WrongCredentialsError):
+            in_session(library, target, lambda session: session.get([UPTIME]))
 
 
 def test_users_of_one_name_with_other_keys_do_not_disturb_each_other(

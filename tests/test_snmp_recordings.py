@@ -394,5 +394,52 @@ def test_what_is_wrong_is_said_without_the_secret(app: typer.Typer, configured: 
     done = run(app, "discover", "sw", *config, "--profile", "pix9")
     assert done.exit_code == 2
     assert 'no device profile "pix9"' in done.output
-    done = run(app, "discover", "127.0.0.1", "--version", "3", *config)
-    assert (done.exit_code, "needs a user" in done.output) == (2, True)
+    for wrong, why in (
+        (("--version", "3"), "give --user"),
+        (("--user", "u"), "version 2c has no use for --user"),
+        (("--version", "3", "--user", "u", "--community-env", "X"), "no use for --community-env"),
+        (("--version", "3", "--user", "u", "--priv-env", "SNMP_SECRET"), "give --auth-env too"),
+        (("--version", "3", "--user", "u", "--auth-env", "SNMP_SECRET"), "shorter than 8 octets"),
+        (("--version", "3", "--user", "u", "--auth-env", "NOT_THERE"), "NOT_THERE is not set"),
+        (("--auth-protocol", "sha1", "--version", "3"), "choose one of md5, sha,"),
+    ):
+        done = run(app, "discover", "127.0.0.1", *wrong, *config)
+        assert (done.exit_code, why in done.output) == (2, True), done.output
+    done = run(app, "discover", "sw", "--port", "161", *config)
+    assert (done.exit_code, "leave out --port" in done.output) == (2, True)
+    done = run(app, "poll", "sw", "--watch", "--seconds", "0", *config)
+    assert (done.exit_code, "--seconds 1 or more" in done.output) == (2, True)
+
+
+def test_a_name_that_is_nothing_is_held_against_the_devices(
+    app: typer.Typer, configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(configured.parent)
+    done = run(app, "discover", "mutee..invalid")
+    assert done.exit_code == 1
+    assert 'pasprobe.toml has no [[device]] "mutee..invalid": ' in done.output
+    configured.write_text("[agnt]\n")
+    done = run(app, "discover", "sw..invalid")
+    assert done.exit_code == 1
+    assert "pasprobe.toml cannot be read: see `pasprobe check`" in done.output
+
+
+def test_interfaces_that_only_the_configuration_has_are_told(
+    app: typer.Typer, configured: Path
+) -> None:
+    text = configured.read_text()
+    configured.write_text(
+        text.replace("snmp = {", 'access_interface = "GigabitEthernet1/0/2"\nsnmp = {', 1)
+        + '[[pas]]\nid = "roma"\ncountry = "IT"\ntimezone = "Europe/Rome"\nprofile = "high"\n'
+        + 'services = [{ id = "ip-base", level = "L3", window = "normal", '
+        + 'interface = "sw/outside" }]\n'
+    )
+    for command in (("discover",), ("poll", "--seconds", "0")):
+        done = run(app, command[0], "sw", *command[1:], "--config", str(configured))
+        assert done.exit_code == 0, done.output
+        told = done.stderr.splitlines()
+        assert len(told) == 2, done.output
+        assert '"GigabitEthernet1/0/2", and it has none of that name' in told[0]
+        assert 'did you mean "Gi1/0/2"?' in told[0]
+        assert '"outside"' in told[1]
+        assert "there are: Gi1/0/1, " in told[1]

@@ -68,6 +68,7 @@ class PollingOrder(Protocol):
         keep: Callable[[Sequence[DeviceSampleRecord | DeviceEventRecord]], None],
         changed: Callable[[str], None],
         told: Callable[[str, Exception | None, int], None],
+        noticed: Callable[[str, str], None],
         raised: Raised,
     ) -> Polling[Any]:
         """Make what polls them; the callbacks are made in the event loop."""
@@ -173,7 +174,9 @@ class DeviceService:
 
     async def _live(self, order: PollingOrder) -> BaseException | None:
         """Poll until nothing is wanted any more, or until it ends by a mistake: that one."""
-        polling = order.start(self._keep, self._backup_due, self._told, self._raised())
+        polling = order.start(
+            self._keep, self._backup_due, self._told, self._noticed, self._raised()
+        )  # fmt: skip
         polled = asyncio.create_task(polling.run(), name="poll devices")
         self._polling = polling
         event(log, logging.INFO, "polling", devices=len(order.devices))
@@ -259,6 +262,9 @@ class DeviceService:
             mine.error = str(error)
             mine.figures.clear()
         mine.failures = failures
+
+    def _noticed(self, device: str, text: str) -> None:
+        event(log, logging.WARNING, "device-noticed", device=device, text=text)
 
     def _of(self, device: str) -> DeviceState:
         return self._states.setdefault(device, DeviceState())
