@@ -95,7 +95,7 @@ class Asker:
         began_ns = self.monotonic_ns()
         choices = self.plan.due(full=full)
         scalars = await get_all(self.session, scalars_of(choices))
-        columns = await walk_all(self.session, columns_of(choices))
+        columns = await self.session.walk(columns_of(choices))
         middle_ns = (began_ns + self.monotonic_ns()) // 2
         last = await self.session.get([SYS_UPTIME])
         uptime, ended = _number(scalars.get(SYS_UPTIME)), _number(last.get(SYS_UPTIME))
@@ -141,7 +141,7 @@ class Asker:
         """What the rows of all tables of the plan are called; `columns`: rows that were seen."""
         wanted = {one.variant.of for one in self.plan.choices if one.variant.of}
         namings = [one for one in self.plan.profile.namings if one.id in wanted]
-        found = await walk_all(self.session, [oid for one in namings for oid in one.columns])
+        found = await self.session.walk([oid for one in namings for oid in one.columns])
         # A new dict: answers that were given away keep the names of their own poll.
         self.names = {
             one.id: named([found.get(oid, {}) for oid in one.columns], dict(one.names))
@@ -203,17 +203,6 @@ async def get_all(session: Session, oids: Sequence[str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for first in range(0, len(oids), _AT_ONCE):
         found |= await session.get(oids[first : first + _AT_ONCE])
-    return found
-
-
-async def walk_all(session: Session, columns: Sequence[str]) -> dict[str, dict[str, Value]]:
-    """The columns, those of one table together: their rows come side by side."""
-    tables: dict[str, list[str]] = {}
-    for column in dict.fromkeys(columns):
-        tables.setdefault(column.rpartition(".")[0], []).append(column)
-    found: dict[str, dict[str, Value]] = {}
-    for mine in tables.values():
-        found |= await session.walk(mine)
     return found
 
 

@@ -22,7 +22,6 @@ from collectors.asking import (
     columns_of,
     get_all,
     scalars_of,
-    walk_all,
     words,
 )
 from collectors.counters import Clock
@@ -89,7 +88,7 @@ async def discover(
     chosen = asked_for or profile_for(object_id, description, platform)
     every = [Choice(figure, one) for figure in chosen.figures for one in figure.variants]
     scalars = await get_all(session, scalars_of(every))
-    columns = await walk_all(session, columns_of(every))
+    columns = await session.walk(columns_of(every))
     plan = plan_of(chosen, scalars, columns)
     asker = Asker(session, plan, wall_ns=wall_ns)
     names = await asker.ask_names(columns)

@@ -1,13 +1,16 @@
 """SNMP by gufo_snmp (`pip install pasprobe[fast-snmp]`): a thirtieth of pysnmp's work.
 
 Versions 2c and 3 without contexts; `collectors.clients` gives the rest to pysnmp. It hides
-error statuses and tells little of what goes wrong, so where an answer is in doubt, or a device
-fails, a careful session (pysnmp) is asked.
+error statuses and tells little of what goes wrong, so a careful session (pysnmp) is asked at first
+contact, where an answer is in doubt, and where a device fails. It does not check who signed an
+answer of version 3, so that is done here, before it decodes one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -36,6 +39,7 @@ from gufo.snmp.user import (
 )
 
 from collectors import silence
+from collectors.authentic import Judge
 from collectors.engine_id import ask_engine_id
 from collectors.errors import SnmpError, UnsupportedError
 from collectors.names import resolve
@@ -52,6 +56,7 @@ PRIV: dict[str, type[BasePrivKey]] = {
     "des": DesKey, "aes": Aes128Key, "aes192": Aes192Key, "aes256": Aes256Key,
     "aes192-cisco": Aes192Key, "aes256-cisco": Aes256Key,
 }  # fmt: skip
+_MOST_OCTETS = 65_535
 OPAQUE_FLOAT = b"\x9f\x78\x04"
 """How an Opaque of net-snmp begins: gufo_snmp hands it over as an OCTET STRING."""
 PANIC = "pyo3_runtime"
@@ -95,6 +100,8 @@ class GufoSession:
         self._make_careful = careful
         self._careful: Session | None = None
         self._session: SnmpSession | None = None
+        self._tap: socket.socket | None = None
+        """Of version 3: the session's socket, to look at what comes before it is decoded."""
         self._address: tuple[str, int] | None = None
         self._heard_ns = 0
         self._budget = Budget()
@@ -128,13 +135,23 @@ class GufoSession:
 
     async def walk(self, columns: Sequence[str]) -> dict[str, dict[str, Value]]:
         """See `collectors.snmp.Session`."""
-        return {root: await self._column(root) for root in dict.fromkeys(columns)}
+        found: dict[str, dict[str, Value]] = {}
+        for root in columns:
+            if self._sizes.get(root) and (rows := await self._column(root)) is not None:
+                found[root] = rows
+        # An absent column looks like one that failed, and the careful session asks for all at once.
+        doubtful = [root for root in columns if root not in found]
+        if doubtful:
+            for root, rows in (await self._carefully().walk(doubtful)).items():
+                found[root] = rows
+                self._sizes[root] = len(rows)
+        return {root: found[root] for root in columns}
 
-    async def _column(self, root: str) -> dict[str, Value]:
+    async def _column(self, root: str) -> dict[str, Value] | None:
         rows = await self._ask(lambda session: self._rows(session, root))
         if rows is None:
             self._budget.failed()
-            return (await self._carefully().walk([root]))[root]
+            return None
         self._budget.managed()
         self._sizes[root] = len(rows)
         found: dict[str, Value] = {}
@@ -195,6 +212,8 @@ class GufoSession:
                 while True:
                     await readable.wait()
                     readable.clear()
+                    if not self._is_believable(session):
+                        continue
                     try:
                         answer = receive()
                         break
@@ -207,6 +226,20 @@ class GufoSession:
         self.counts.answers += 1
         return answer
 
+    def _is_believable(self, session: SnmpSession) -> bool:
+        """Whether the next datagram may be decoded; if not, it is dropped (version 3)."""
+        if self._tap is None:
+            return True
+        try:
+            data = self._tap.recv(_MOST_OCTETS, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        if Judge(self.target, session.get_engine_id()).believes(data):
+            return True
+        self._tap.recv(_MOST_OCTETS)
+        self.counts.malformed += 1
+        return False
+
     def _carefully(self) -> Session:
         if self._careful is None:
             self._careful = self._make_careful(self.target, self.counts)
@@ -214,10 +247,16 @@ class GufoSession:
 
     async def close(self) -> None:
         """Forget the device; its socket closes with the last reference."""
-        self._session = None
+        self._drop()
         if self._careful is not None:
             await self._careful.close()
             self._careful = None
+
+    def _drop(self) -> None:
+        self._session = None
+        if self._tap is not None:
+            self._tap.close()
+            self._tap = None
 
     async def _ask(self, question: Callable[[SnmpSession], Awaitable[T]]) -> T:
         """Ask until it answers or the retries are used up."""
@@ -236,14 +275,14 @@ class GufoSession:
                 continue
             except SnmpAuthError:
                 # A restart is told so: the next session learns the new clock.
-                self._session = None
+                self._drop()
                 if self.engine_id is None or renewed:
                     break
                 attempts, renewed = self.target.retries + 1, True
                 continue
             except (GufoError, ValueError):
                 self.counts.malformed += 1
-                self._session = None
+                self._drop()
                 continue
             except OSError:
                 break
@@ -251,7 +290,7 @@ class GufoSession:
                 if type(error).__module__ != PANIC:
                     raise
                 self.counts.malformed += 1
-                self._session = None
+                self._drop()
                 continue
             self._note_engine()
             return answer
@@ -261,12 +300,15 @@ class GufoSession:
         """A session that knows the device's clock."""
         stale = time.monotonic_ns() - self._heard_ns > REFRESH_NS
         if self._session is None:
+            self._drop()
             stale = True
             _, self._address = await resolve(self.target)
             self._session = _open(self.target, self._address)
+            if self.target.version == "3":
+                descriptor = os.dup(_socket(self._session).get_fd())
+                self._tap = socket.socket(fileno=descriptor)
         if stale and self.target.version == "3":
-            session = self._session
-            self._session = None
+            session, self._session = self._session, None  # until its clock is known
             self.counts.requests += 1
             async with asyncio.timeout(2 * self.target.timeout_s):
                 await session.refresh()
@@ -289,12 +331,12 @@ class GufoSession:
                 return False
         except ConnectionRefusedError:
             return False
-        self._session = None
+        self._drop()
         return True
 
     async def _why(self) -> SnmpError:
         """What the careful session says about it."""
-        self._session = None
+        self._drop()
         if self.counts.answers and not self.counts.malformed:
             return silence.silent(self.target)
         try:

@@ -73,10 +73,15 @@ class Walk:
     def question(self) -> tuple[list[str], int]:
         """The OIDs to go on from, and how many repetitions; no OIDs: it is done.
 
-        Whole columns of known length are asked for together, with one row more: that the column
-        ends there has to be seen.
+        Columns that were never read are asked for their first rows together: most of those that a
+        profile knows are absent. Whole columns of known length are asked for together, with one row
+        more: that the column ends there has to be seen.
         """
         left = [column for column in self._columns if not column.ended]
+        unread = [one for one in left if not one.rows and one.root not in self._sizes]
+        if len(unread) > 1:
+            self._asked = unread[: self._budget.values]
+            return [column.cursor for column in self._asked], 1
         self._asked = left[:1]
         if not left:
             return [], 0
@@ -101,10 +106,11 @@ class Walk:
     def take(self, answered: Sequence[Answered]) -> None:
         """The answer to the last question, row by row.
 
-        EndlessError where it has not got one whole row, or a column has no end.
+        A row that did not fit is cut off (RFC 3416, 4.2.3), so the last columns may go without.
+        EndlessError where there is nothing at all, or a column has no end.
         """
-        if len(answered) < len(self._asked):
-            raise EndlessError(f"{len(answered)} values where {len(self._asked)} were asked for")
+        if not answered:
+            raise EndlessError(f"no values where {len(self._asked)} were asked for")
         for position, (oid, value) in enumerate(answered):
             column = self._asked[position % len(self._asked)]
             if not column.ended:
