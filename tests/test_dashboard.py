@@ -12,9 +12,19 @@ from typing import Any
 import pytest
 
 from timeseries.codec import columns, flatten, kind_of
+from timeseries.device_rollup import device_rollups
 from timeseries.histogram import BOUNDS_NS
 from timeseries.line_protocol import TAGS, line
-from timeseries.records import DelayFigures, PlanRecord, Record, RollupRecord, TrainRecord
+from timeseries.records import (
+    DelayFigures,
+    DeviceEventRecord,
+    DeviceRollupRecord,
+    DeviceSampleRecord,
+    PlanRecord,
+    Record,
+    RollupRecord,
+    TrainRecord,
+)
 from timeseries.rollup import QUARTER_NS, rollup
 
 FILE = Path(__file__).parent.parent / "deploy" / "grafana" / "pasprobe.json"
@@ -25,7 +35,17 @@ D0 = 20_400 * 86_400 * 10**9
 QUARTERS = 8
 END = D0 + QUARTERS * QUARTER_NS
 PATHS = ("roma-01/ip-base", "roma-01/voip", "milano-01/ip-base.+")
-VARIABLES = ("agent", "pas", "service", "path")
+VARIABLES = {
+    "agent": "agent",
+    "pas": "pas",
+    "service": "service",
+    "path": "path",
+    "device": "device",
+    "interface": "instance",
+}
+"""Each with the tag that it chooses by."""
+BOXES = {"pix-1": ("roma-01", "outside"), "sw.1/a": ("milano-01", "Gi0/1")}
+"""Devices: who asks them, and their interface."""
 
 
 def panels() -> list[dict[str, Any]]:
@@ -115,7 +135,50 @@ def records() -> list[Record]:
             for number in range(QUARTERS)
         ]
         found += [plan(path), *trains, *(one for one in rollups if one.trains)]
-    return found
+    return found + [one for name in BOXES for one in device_records(name)]
+
+
+def device_records(device: str) -> list[Record]:
+    """Two hours of a device that is asked every minute; every tenth poll is not answered."""
+    agent, interface = BOXES[device]
+    samples: list[DeviceSampleRecord] = []
+
+    def add(figure: str, instance: str = "", **changes: Any) -> None:
+        samples.append(DeviceSampleRecord(agent, device, figure, instance, at, text="", **changes))
+
+    for minute in range(15 * QUARTERS):
+        at = D0 + minute * MINUTE_NS
+        up = minute % 10 > 0
+        add("reachable", value=int(up), unit="1")
+        if not up:
+            continue
+        add("response_time", value=2 * MS + minute, unit="s", scale=-9)
+        add("cpu_1min", "1", value=minute % 50, unit="%")
+        add("memory_used", "Processor", value=20_000_000 + minute, unit="B")
+        for figure in ("connections", "sessions", "ike_tunnel_rows", "ipsec_tunnel_rows"):
+            add(figure, value=minute, unit="1")
+        add("temperature", "inlet", value=30 + minute % 7, unit="Cel")
+        add("poe_used", "1", value=40, unit="W")
+        gap = minute == 1  # the first reading of a counter
+        for figure in ("in_rate", "out_rate", "in_errors", "out_errors", "in_discards",
+                       "out_discards"):  # fmt: skip
+            amount = None if gap else 7_500_000 + 1000 * minute
+            passed_ns = 0 if gap else (2 if minute % 10 == 1 else 1) * MINUTE_NS
+            value = None if amount is None else amount * 8 * 10**9 // passed_ns
+            unit = "bit/s" if figure.endswith("rate") else "1/s"
+            add(figure, interface, value=value, unit=unit, amount=amount, interval_ns=passed_ns)
+    events = [
+        DeviceEventRecord(agent, device, "unreachable", "", D0 + MINUTE_NS, "raised", "silent"),
+        DeviceEventRecord(
+            agent, device, "interface-down", interface, D0 + 2 * MINUTE_NS, "raised", "it is down"
+        ),
+    ]
+    quarters = [
+        one
+        for number in range(QUARTERS)
+        for one in device_rollups(samples, D0 + number * QUARTER_NS)
+    ]
+    return [*samples, *quarters, *events]
 
 
 @pytest.fixture
@@ -128,7 +191,8 @@ def filled(influx: Any) -> Any:
 
 def test_every_query_is_answered_with_data(filled: Any) -> None:
     one_path = {"agent": ["milano-01"], "pas": ["milano-01"], "path": [PATHS[2]]}
-    choices: list[dict[str, list[str]]] = [{}, one_path, {"path": [PATHS[0], PATHS[2]]}]
+    one_box = {"device": ["sw.1/a"], "interface": ["Gi0/1"]}
+    choices: list[dict[str, list[str]]] = [{}, one_path, {"path": [PATHS[0], PATHS[2]]}, one_box]
     empty = []
     for where, query in queries():
         for chosen in choices:
@@ -218,6 +282,41 @@ def test_a_plan_is_seen_although_it_was_written_before_the_time_shown(filled: An
     )
 
 
+def test_the_throughput_of_an_interface_is_what_was_counted(filled: Any) -> None:
+    chosen = {"device": ["pix-1"], "interface": ["outside"]}
+    text = as_grafana_sends_it(query_of("Throughput of interfaces"), chosen, "15m")
+    series = filled.query(text)
+    assert [one["tags"]["figure"] for one in series] == ["in_rate", "out_rate"]
+    quarters = [
+        one
+        for one in device_records("pix-1")
+        if isinstance(one, DeviceRollupRecord) and one.figure == "in_rate"
+    ]
+    shown = {at: value for at, value in series[0]["values"] if value is not None}
+    assert shown == pytest.approx(
+        {one.start_ns: 8e9 * (one.amount or 0) / one.covered_ns for one in quarters}
+    )
+    text = as_grafana_sends_it(query_of("Errors and discards of interfaces"), chosen, "15m")
+    errors = next(s for s in filled.query(text) if s["tags"]["figure"] == "in_errors")
+    assert sum(value for _, value in errors["values"]) == sum(one.amount or 0 for one in quarters)
+
+
+def test_a_device_that_does_not_answer_is_seen(filled: Any) -> None:
+    text = as_grafana_sends_it(query_of("Answered polls"), {"device": ["pix-1"]}, "30m")
+    (series,) = filled.query(text)
+    shown = [value for at, value in series["values"] if at < END]
+    assert shown == pytest.approx([0.9] * 4)
+    text = as_grafana_sends_it(query_of("Events of devices"), {}, "1h")
+    (events,) = filled.query(text)
+    names = events["columns"]
+    told = [dict(zip(names, values, strict=True)) for values in events["values"]]
+    assert [one["time"] for one in told] == sorted((one["time"] for one in told), reverse=True)
+    assert {(one["device"], one["kind"], one["instance"]) for one in told} >= {
+        ("pix-1", "interface-down", "outside"),
+        ("sw.1/a", "unreachable", None),
+    }
+
+
 def test_the_variables_narrow_each_other(filled: Any) -> None:
     by_name = {one["name"]: one for one in DASHBOARD["templating"]["list"]}
 
@@ -230,6 +329,9 @@ def test_the_variables_narrow_each_other(filled: Any) -> None:
     assert offered("path", {"agent": ["roma-01"]}) == set(PATHS[:2])
     assert offered("path", {"agent": ["roma-01"], "service": ["voip"]}) == {PATHS[1]}
     assert offered("service", {"pas": ["roma-01"]}) == {"ip-base", "voip"}
+    assert offered("device", {}) == set(BOXES)
+    assert offered("device", {"agent": ["roma-01"]}) == {"pix-1"}
+    assert offered("interface", {"device": ["sw.1/a"]}) == {"Gi0/1"}
 
 
 def test_every_name_in_a_query_is_a_column_or_tag_of_its_measurement() -> None:
@@ -244,11 +346,18 @@ def test_every_name_in_a_query_is_a_column_or_tag_of_its_measurement() -> None:
         assert grouped <= set(TAGS[kind]), where
 
 
-def test_every_panel_obeys_every_variable() -> None:
+def test_every_panel_obeys_every_variable_of_its_measurement() -> None:
     for panel in panels():
         for target in panel["targets"]:
-            for name in VARIABLES:
-                assert f'"{name}" =~ /^${name}$/' in target["query"], panel["title"]
+            query = target["query"]
+            (kind,) = re.findall(r'FROM "(\w+)"', query)
+            of_device = kind.startswith("device_")
+            for name, tag in VARIABLES.items():
+                # Cores, pools and sensors are instances too, and no interfaces.
+                if name == "interface" and "interfaces" not in panel["title"]:
+                    continue
+                if name == "agent" or (name in ("device", "interface")) == of_device:
+                    assert f'"{tag}" =~ /^${name}$/' in query, panel["title"]
 
 
 def test_the_dashboard_is_one_that_grafana_takes() -> None:
