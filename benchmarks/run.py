@@ -39,6 +39,7 @@ NAMES: Final = (
     "replay",
     "embedded_scale",
     "snmp",
+    "snmp_schedule",
     "verdicts",
     "evaluation",
     "report_pages",

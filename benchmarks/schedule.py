@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -175,14 +175,17 @@ def run_once() -> dict[str, float | str]:
     return figures
 
 
-async def _measure(name: str, seconds: int) -> dict[str, float]:
+async def measure(
+    name: str, seconds: int, beside: Callable[[], Coroutine[Any, Any, None]]
+) -> dict[str, float]:
+    """The lateness of `seconds` of packets by an arrangement, with something in the event loop."""
     if name == "thread, switching every 0.5 ms":
         sys.setswitchinterval(0.0005)
     begin = monotonic_now_ns() + LEAD_NS
     window = Window(begin + TRAIN_NS, begin + TRAIN_NS + seconds * 1_000_000_000)
     arrangement = InProcess(window.add) if name == "process" else InThread(window.add)
     task = await arrangement.start()
-    busy = asyncio.create_task(_be_busy())
+    busy = asyncio.create_task(beside())
     ordered = _orders(begin, window)
     waiting = next(ordered, None)
     own_cpu_s = engine_cpu_s = 0.0
@@ -202,8 +205,11 @@ async def _measure(name: str, seconds: int) -> dict[str, float]:
         if now > window.end_ns + 3 * TRAIN_NS:
             raise RuntimeError(f"{name}: {trains - window.records} trains never came back")
         await asyncio.sleep(0.2)
+    if busy.done():
+        raise RuntimeError(f"{name}: nothing ran beside the packets") from busy.exception()
     busy.cancel()
     task.cancel()
+    await asyncio.wait((busy,))
     if isinstance(arrangement, InThread):
         own_cpu_s -= engine_cpu_s
     late = np.sort(np.concatenate(window.lateness)) / 1e6
@@ -245,7 +251,7 @@ def _orders(begin_ns: int, window: Window) -> Iterator[Order]:
             yield Order(token, start, plan)
 
 
-async def _be_busy() -> None:
+async def be_busy() -> None:
     """Keep the event loop at work: each turn blocks it for some milliseconds, and none waits."""
     document: dict[str, Any] = {f"path-{n}": list(range(40)) for n in range(300)}
     with tempfile.TemporaryDirectory(prefix="pp-schedule-") as folder:
@@ -268,4 +274,4 @@ async def _be_busy() -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_measure(sys.argv[1], int(sys.argv[2])))))
+    print(json.dumps(asyncio.run(measure(sys.argv[1], int(sys.argv[2]), be_busy))))

@@ -242,10 +242,10 @@ class Tree:
         return found
 
     def answer(self, data: bytes) -> bytes:
-        """The honest answer; what is bound is encoded once."""
+        """The honest answer; what is bound is encoded once, but for GET, whose objects live."""
         asked = read(data)
         key = (asked.pdu, asked.first, asked.second, asked.names)
-        bound = self._bound.get(key)
+        bound = None if asked.pdu == 0xA0 else self._bound.get(key)
         if bound is None:
             bound = tlv(0x30, b"".join(
                 tlv(0x30, oid(".".join(map(str, name))) + value)
@@ -308,6 +308,7 @@ class Agent:
         self._socket.close()
 
 
+UPTIME = "1.3.6.1.2.1.1.3.0"
 IF_TABLE, IF_X_TABLE = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
 COLUMNS = tuple(
     [f"{IF_TABLE}.{column}" for column in (7, 8, 9, 13, 14, 19, 20)]
@@ -322,7 +323,7 @@ def switch(ports: int, seed: int = 1) -> Tree:
     objects = {
         "1.3.6.1.2.1.1.1.0": tlv(4, b"A switch that was made up"),
         "1.3.6.1.2.1.1.2.0": oid("1.3.6.1.4.1.9.1.563"),
-        "1.3.6.1.2.1.1.3.0": number(rng.randrange(2**32), 0x43),
+        UPTIME: number(rng.randrange(2**32), 0x43),
     }
     for port in range(1, ports + 1):
         index = 10_100 + port
@@ -342,6 +343,7 @@ def switch(ports: int, seed: int = 1) -> Tree:
 def serve(hosts: list[str], ports: int) -> None:
     """Switches on one port of many loopback addresses, until standard input ends."""
     tree = switch(ports)
+    uptime = tuple(map(int, UPTIME.split(".")))
     waiting = selectors.DefaultSelector()
     port = free_port()
     for host in hosts:
@@ -361,6 +363,8 @@ def serve(hosts: list[str], ports: int) -> None:
             with contextlib.suppress(BlockingIOError):
                 while True:
                     data, peer = one.recvfrom(65_535)
+                    ticks = (time.monotonic_ns() // 10_000_000) % 2**32
+                    tree.objects[uptime] = number(ticks, 0x43)
                     one.sendto(tree.answer(data), peer)
 
 
