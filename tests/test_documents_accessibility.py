@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from analysis.catalogue_rows import load_catalogue
 from analysis.documents.content import Document
 from analysis.documents.incident import incident_documents
 from analysis.documents.language import language
@@ -24,13 +26,17 @@ from analysis.documents.render_html import render_html
 from analysis.documents.supervision import Check, Checked, Supervision, supervision_document
 from analysis.evaluation.asked import Asked, gathered
 from analysis.evaluation.evaluate import evaluate
+from analysis.evaluation.gather import Sources, gather
 from analysis.evaluation.inputs import Inputs
 from analysis.facts import Facts
+from inventory.load import load
 from inventory.models import Influxdb
 from inventory.operations import Application, Client
+from inventory.periods import parse_period
 from timeseries.reader import Reader
 
 CONTRACT = Path(__file__).parents[1] / "examples" / "contract"
+DEVICES = CONTRACT.parent / "devices"
 AXE = Path(sys.prefix) / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 """Where tests/system_packages.sh puts it."""
 QUIET = (
@@ -127,6 +133,25 @@ def test_a_page_has_no_violation(
     document: Callable[[], Document], violations: Callable[[str], list[Any]]
 ) -> None:
     assert violations(render_html(document(), language("it"))) == []
+
+
+def test_the_resources_of_polled_devices_have_no_violation(
+    violations: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "data"
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    maker = runpy.run_path(str(DEVICES / "make_store.py"))
+    maker["make"](store, hours=3)
+    configuration = load(DEVICES / "pasprobe.toml", environ={}, resolve_secrets=False).configuration
+    inputs = gather(
+        configuration, load_catalogue(), parse_period("2011-06"), Sources(store=[store]),
+        as_of_ns=1_309_000_000_000_000_000, each_day=True, devices=True,
+    )  # fmt: skip
+    found = periodic_document(Material(inputs, evaluate(inputs)), "technical", {})
+    section = next(one for one in found.sections if one.id == "devices")
+    assert all(item.tables for item in section.items)
+    assert any(item.charts for item in section.items)
+    assert violations(render_html(found, language("it"))) == []
 
 
 def test_the_check_sees_a_violation(violations: Callable[[str], list[Any]]) -> None:
