@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import pasprobe
 from incidents.desk import Desk, open_desk
 from incidents.device_records import last_state, signs
 from incidents.watch import Watch
@@ -208,3 +214,60 @@ def test_checks_of_an_application_are_the_same_from_influxdb(
         scene.desk.close()
         scene.spool.close()
         scene.writer.close()
+
+
+def test_the_command_watches_the_central_server(
+    tmp_path: Path, incident_trains: Any, influx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASPROBE_TOKEN", influx.token)
+    monkeypatch.chdir(tmp_path)
+    Path("pasprobe.toml").write_text(
+        f"""
+[influxdb]
+url = "{influx.url}"
+bucket = "{influx.database}"
+token = {{ env = "PASPROBE_TOKEN" }}
+[incident]
+data_dir = "desk"
+[[pas]]
+id = "p0"
+country = "IT"
+timezone = "Europe/Rome"
+profile = "high"
+services = [{{ id = "ip-base", level = "L3", window = "normal" }}]
+[[path]]
+id = "p0/x"
+pas = "p0"
+service = "ip-base"
+target = "192.0.2.1"
+[[device]]
+id = "pix"
+host = "192.0.2.10"
+role = "firewall"
+platform = "cisco_pix"
+pas = ["p0"]
+"""
+    )
+    now = time.time_ns()
+    lost = [incident_trains.train("p0/x", now - n * 60 * SECOND, "L") for n in (1, 2)]
+    down = replace(event(0, "unreachable"), start_ns=now - SECOND)
+    plan = incident_trains.plan("p0/x", now - 3600 * SECOND, every_ns=60 * SECOND)
+    writer = InfluxWriter(InfluxTarget(influx.url, influx.database, token=influx.token))
+    lines = [line(kind_of(one), flatten(one)) for one in (plan, *lost, down)]
+    assert isinstance(writer.write("\n".join(lines).encode()), Accepted)
+    writer.close()
+    words = ["incident", "watch", "--seconds", "0.5", "--quiet", "--no-trace", "--json"]
+    before = [(one, signal.getsignal(one)) for one in (signal.SIGTERM, signal.SIGINT)]
+    done = CliRunner().invoke(pasprobe.app, words)
+    for number, handler in before:
+        signal.signal(number, handler)
+    assert done.exit_code == 0, done.output
+    (look,) = map(json.loads, done.stdout.splitlines())
+    assert [one["text"] for one in look["raised"]] == [
+        "p0/x: 2 trains lost every packet",
+        "pix: unreachable raised",
+    ]
+    with open_desk(tmp_path / "desk") as desk:
+        (ticket,) = desk.tickets()
+        assert {one.ticket for one in desk.alerts()} == {ticket.id}
+        assert ticket.device == "pix"
