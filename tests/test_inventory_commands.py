@@ -78,7 +78,7 @@ def test_every_setting_out_of_use_in_the_written_file_is_valid(tmp_path: Path) -
     assert used.count("\n[") > text.count("\n[") + 12
     variables = set(re.findall(r'env = "(PASPROBE_\w+)"', used))
     (tmp_path / "all.toml").write_text(used)
-    loaded = load(tmp_path / "all.toml", environ=dict.fromkeys(variables, "x")).configuration
+    loaded = load(tmp_path / "all.toml", environ=dict.fromkeys(variables, "xxxxxxxx")).configuration
     assert loaded.agent is not None
     assert loaded.agent.name == "a-host.example"
     for name in type(loaded).model_fields:
