@@ -106,8 +106,9 @@ def test_answers_that_come_twice_count_once(
         session = client.session(at(one))
         for oid in (DESCR, OBJECT_ID, UPTIME) * 5:
             assert (await session.get([oid])).keys() == {oid}
-        found = await session.walk([IF_NAME])
-        assert found[IF_NAME].keys() == expected(tree, IF_NAME)
+        for _ in range(3):
+            found = await session.walk([IF_NAME])
+            assert found[IF_NAME].keys() == expected(tree, IF_NAME)
 
     with_client(library, work)
 
@@ -177,6 +178,11 @@ def test_a_table_that_goes_backwards_or_round_ends(
         session = client.session(at(one))
         assert await session.walk([IF_NAME]) == {IF_NAME: dict.fromkeys(("1", "2", "3"), b"x")}
         assert session.counts.backwards == 1
+        one.behaviour = agents.honest  # and one that was read before
+        await session.walk([IF_NAME])
+        one.behaviour = behave
+        assert await session.walk([IF_NAME]) == {IF_NAME: dict.fromkeys(("1", "2", "3"), b"x")}
+        assert session.counts.backwards == 2
 
     with_client(library, work)
 
@@ -200,8 +206,14 @@ def test_a_table_without_end_is_cut_off(
     one = agent(tree, behave)
 
     async def work(client: Client) -> None:
+        session = client.session(at(one))
         with pytest.raises(MalformedError, match="no end"):
-            await client.session(at(one)).walk([IF_NAME])
+            await session.walk([IF_NAME])
+        one.behaviour = agents.honest  # and one that was read before
+        await session.walk([IF_NAME])
+        one.behaviour = behave
+        with pytest.raises(MalformedError, match="no end"):
+            await session.walk([IF_NAME])
 
     with_client(library, work)
 
