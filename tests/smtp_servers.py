@@ -31,7 +31,8 @@ class MailServer:
         self.data_answers: list[str] = []
         """Answers to the ends of messages, used up one a message, before any is accepted."""
         self.after_end: Callable[[], None] | None = None
-        """Called when the end of a message came, before it is accepted."""
+        """Called when a message was accepted, before its answer leaves: a client that dies now
+        breaks the line, and aiosmtpd gives up what it had not accepted yet."""
         self.drop_after_end = False
         """Accept, and break the line instead of answering."""
         self.lock = threading.Lock()
@@ -62,13 +63,13 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Accept the message, or do what was asked for."""
-        if self.after_end is not None:
-            await asyncio.to_thread(self.after_end)
         with self.lock:
             if self.data_answers:
                 return self.data_answers.pop(0)
             assert isinstance(envelope.content, bytes)
             self.accepted.append((list(envelope.rcpt_tos), envelope.content))
+        if self.after_end is not None:
+            await asyncio.to_thread(self.after_end)
         if self.drop_after_end:
             assert server.transport is not None
             server.transport.abort()
