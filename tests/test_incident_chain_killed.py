@@ -25,6 +25,7 @@ from incidents.desk import Desk, open_desk
 from incidents.escalating import taken
 from incidents.outbox import Outbox
 from incidents.tickets import State
+from incidents.watch_state import watched_since_ns
 from timeseries.spool import Spool
 from timeseries.spool_file import SPOOL_NAME
 
@@ -175,6 +176,12 @@ def told(folder: Path, round_: int) -> Counter[tuple[str, int]]:
         return Counter((step.party, step.level) for step in taken(desk) if step.round == round_)
 
 
+def watched(desk: Desk) -> bool:
+    """Whether a watch has looked."""
+    with desk.reading() as connection:
+        return watched_since_ns(connection) is not None
+
+
 def delivered(desk: Desk) -> bool:
     """Whether no courier has anything to do, or is still writing."""
     with alone(desk) as mine:
@@ -214,6 +221,9 @@ def test_killing_the_watch_and_its_couriers_loses_nothing_and_repeats_nothing(
 
         share = 10 if soak else 1
         agent.measures("G")
+        # What is older than a desk's first look is nobody's alert.
+        with watching(tmp_path, agent.folder), open_desk(tmp_path / "desk") as desk:
+            until(lambda: watched(desk))
         agent.measures("L", trains=1)
         kills(2 * share, mails=True)
         with watching(tmp_path, agent.folder):
