@@ -2,9 +2,9 @@
 
     .venv/bin/python examples/incident/replay.py DIR
 
-The far end is a reflector on loopback, and killing it is the cut. A real SMTP server (aiosmtpd, of
-the development packages) takes the mails into DIR/mails. At the end the evaluation, the incident
-report and the supervision report show the incident.
+The far end is a reflector on loopback and the port of a server; killing both is the cut. A real
+SMTP server (aiosmtpd, of the development packages) takes the mails into DIR/mails. At the end the
+evaluation, the incident report and the supervision report show the incident.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,7 @@ def main(folder: Path) -> None:
         box = Controller(Mailbox(folder / "mails"), hostname="127.0.0.1", port=2525)
         box.start()
         stack.callback(box.stop)
+        server = socket.create_server(("127.0.0.1", 8622))
         far = start("reflector", "reflect", "--listen", "127.0.0.1:8621")
         start("agent", "run")
         start("watch", "incident", "watch", "--no-trace")
@@ -95,6 +97,7 @@ def main(folder: Path) -> None:
         print("--- the cable is cut", flush=True)
         far.kill()
         far.wait()
+        server.close()
         cut = time.monotonic()
         until("the provider's mailbox", lambda: any((folder / "mails").glob("*provider*")))
         took_s = time.monotonic() - cut
@@ -113,6 +116,7 @@ def main(folder: Path) -> None:
         pasprobe("incident", "notify", "1", "plan")
         print("--- the cable is mended", flush=True)
         start("reflector-2", "reflect", "--listen", "127.0.0.1:8621")
+        stack.enter_context(socket.create_server(("127.0.0.1", 8622)))
         until("the ticket is restored", lambda: tickets()[0]["state"] == "restored")
         pasprobe("incident", "update", "1", "--plan-done", "1", "--outcome", "spliced",
                  "--cause", "fibre cut by an excavator",
