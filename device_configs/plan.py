@@ -34,7 +34,7 @@ def plan(running: str, target: str, platform: str) -> Plan:
             "take a backup that shows secrets, or write the line into the target by hand",
         )
     if kind == "ios":
-        return plan_ios.plan(now, then)
+        return plan_ios.plan(now, then, several=platform == "frr")
     return plan_asa.plan(now, then, kind, running)
 
 

@@ -125,6 +125,8 @@ _RULES = (
          "many", 74, "settings"),
 )  # fmt: skip
 _FALLBACK = Rule(r"", "many", 71, "other settings")
+_SEVERAL = Rule(r"(ip|ipv6) address ", "many", 0, *_IF)
+"""FRR (zebra, interface commands): another address is one more."""
 _OWN = re.compile("|".join(f"(?:{rule.match})" for rule in _RULES if rule.under is None))
 
 
@@ -298,13 +300,14 @@ def filters(lines: Sequence[Line], lists: Mapping[str, _List]) -> Filters:
     )
 
 
-def plan(now: Sequence[Line], then: Sequence[Line]) -> Plan:
-    """The plan for a router or switch."""
+def plan(now: Sequence[Line], then: Sequence[Line], *, several: bool = False) -> Plan:
+    """The plan for a router or switch; `several`: an interface keeps all addresses it is given."""
     then_texts = {line.text for line in then}
     known = [line for line in now if line.text in then_texts or not _DEFAULTS.match(line.text)]
     ours_now, rest_now = _divided(known)
     ours_then, rest_then = _divided(then)
-    grammar = Grammar(_RULES, _FALLBACK, _canonical)
+    rules = [_SEVERAL, *_RULES] if several else _RULES
+    grammar = Grammar(rules, _FALLBACK, _canonical)
     steps = compare(items(ours_now, grammar, _ELSEWHERE), items(ours_then, grammar, _ELSEWHERE))
     lists_now, lists_then = lists_in(now), lists_in(then)
     dialect = _Dialect(lists_now, lists_then)
