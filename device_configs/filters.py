@@ -9,7 +9,7 @@ objects are then changed while nobody filters by them, and the slot is given its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from device_configs.groups import Groups
@@ -22,6 +22,8 @@ Command = tuple[Path, str]
 
 LIST_RANK = 30
 _ASIDE = "-pasprobe"
+_GLOBAL = "global"
+"""The slot of the list behind those of the interfaces (ASA 8.3 and later)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class _Change:
         self._edits: dict[str, list[Command] | None] = {}
         self._moving: dict[str, bool] = {}
         self._plain: dict[tuple[str, bool], tuple[str, ...] | None] = {}
+        self._wholes: dict[tuple[tuple[str, ...], bool], tuple[str, ...] | None] = {}
         self._risks: dict[str, Risk] = {}
         for slot, name in (*now.slots.items(), *then.slots.items()):
             if self._risks.get(name) != "management":
@@ -155,6 +158,25 @@ class _Change:
             self._plain[key] = _written_out(side.lists[name], groups, self.dialect)
         return self._plain[key]
 
+    def names(self, slot: str, *, later: bool) -> tuple[str, ...]:
+        """The lists that filter in a slot, the global one behind its own; a list that is bound and
+        not there filters nothing (IOS)."""
+        side = self.then if later else self.now
+        names = [side.slots.get(slot), side.slots.get(_GLOBAL) if _goes_on(side, slot) else None]
+        return tuple(name for name in names if name is not None and name in side.lists)
+
+    def whole(self, names: tuple[str, ...], *, later: bool) -> tuple[str, ...] | None:
+        """What these lists filter one behind the other; None where it cannot be written."""
+        key = names, later
+        if key not in self._wholes:
+            entries: dict[str, str] = {}
+            parts = [self.plain(name, later=later) for name in names]
+            for part in parts:
+                for entry in part or ():
+                    entries.setdefault(self.dialect.spelling(entry), entry)
+            self._wholes[key] = None if None in parts else tuple(entries.values())
+        return self._wholes[key]
+
     def free_name(self, name: str) -> str:
         """A name for a copy, that neither configuration has."""
         copy = name + _ASIDE
@@ -166,6 +188,11 @@ class _Change:
 def filter_steps(now: Filters, then: Filters, dialect: Dialect) -> list[Step]:
     """The steps for all lists and slots."""
     work = _Work()
+    # IOS: a list that is bound and not there filters nothing, until its first entry is typed.
+    empty = {s: n for s, n in now.slots.items() if n not in now.lists and n in then.lists}
+    for slot, name in empty.items():
+        work.add(Phase.ASIDE, dialect.unbind(slot, name), f"filter {slot}", _slot_risk(slot))
+    now = replace(now, slots={s: n for s, n in now.slots.items() if s not in empty})
     change = _Change(now, then, dialect)
     copies = _slots(change, work)
     for name, entries in then.lists.items():
@@ -241,12 +268,13 @@ def _slots(change: _Change, work: _Work) -> dict[str, tuple[str, ...]]:
 def _narrowed(change: _Change, work: _Work, copies: dict[str, tuple[str, ...]]) -> set[str]:
     """Where packets go through two lists: each slot that changes permits what both permit first.
 
-    Then what had no list gets it, what has one gets the target's, and what is to have none loses
-    it last. The slots that are dealt with; none, where a packet meets one list alone.
+    Then what had no list gets it (what goes out before what comes in, so that no list stands
+    alone), what has one gets the target's, and what is to have none loses it last. The slots that
+    are dealt with; none, where a packet meets one list alone.
     """
     now, then, dialect = change.now, change.then, change.dialect
     slots = [s for s in dict.fromkeys((*now.slots, *then.slots)) if not s.startswith("line ")]
-    if not any(s.startswith("out ") or s.endswith(" / out") for s in slots):
+    if not any(_is_out(slot) or slot == _GLOBAL for slot in slots):
         return set()
 
     def changes(slot: str) -> bool:
@@ -258,56 +286,84 @@ def _narrowed(change: _Change, work: _Work, copies: dict[str, tuple[str, ...]]) 
     moving = [slot for slot in slots if changes(slot)]
     if len(moving) < 2:
         return set()
-    middle = _middle(change, moving)
-    if middle is None:
+    between = _between(change, moving)
+    if between is None:
         work.unsaid = (
             "packets that go through two lists may fit neither configuration while these change: "
             "what both permit cannot be written out"
         )
         return set()
-    shared: dict[tuple[str | None, str | None], str] = {}
-    for slot, entries in middle.items():
-        topic, risk = f"filter {slot}", _slot_risk(slot)
-        old, new = now.slots.get(slot), then.slots.get(slot)
-        if entries is not None:
-            copy = shared.get((old, new))
-            if copy is None:
-                copy = shared[old, new] = change.free_name(f"{new or old}-{len(shared)}")
-                copies[copy] = entries
-                work.add(Phase.ASIDE, dialect.build(copy, entries), f"copy of {new or old}", "none")
-            work.add(Phase.ASIDE, dialect.bind(slot, copy), topic, risk)
-            if new is None:
-                rank = LIST_RANK + 2
-                work.add(Phase.BIND, dialect.unbind(slot, copy), topic, risk, rank=rank)
-        if new is not None:
-            rank = LIST_RANK + (2 if new not in then.lists else int(old in now.lists))
-            work.add(Phase.BIND, dialect.bind(slot, new), topic, risk, rank=rank)
+    shared: dict[tuple[_Lists, bool], str] = {}
+
+    def bind_copy(slot: str, entries: tuple[str, ...], phase: Phase, rank: int) -> str:
+        name = then.slots.get(slot) or now.slots.get(slot) or slot
+        key = (change.names(slot, later=False), change.names(slot, later=True)), phase is Phase.BIND
+        copy = shared.get(key)
+        if copy is None:
+            copy = shared[key] = change.free_name(f"{name}-{len(shared)}")
+            copies[copy] = entries
+            work.add(Phase.ASIDE, dialect.build(copy, entries), f"copy of {name}", "none")
+        commands, topic = dialect.bind(slot, copy), f"filter {slot}"
+        work.add(phase, commands, topic, _slot_risk(slot), rank=LIST_RANK + rank)
+        return copy
+
+    for slot in moving:
+        new, entries = then.slots.get(slot), between[slot]
+        first, second = (0, 3) if _is_out(slot) else (1, 3)
+        if slot == _GLOBAL:
+            first, second = 2, 2
+        copy = bind_copy(slot, entries, Phase.ASIDE, 0) if entries else ""
+        if not entries and _goes_on(then, slot):
+            # Before there is a global list behind it, it is written into the list itself.
+            after = change.whole(change.names(slot, later=True), later=True) or ()
+            copy = bind_copy(slot, after, Phase.BIND, first)
+        if new is None:
+            bound = copy or now.slots[slot]
+            commands, last = dialect.unbind(slot, bound), 2 if slot == _GLOBAL else 4
+        else:
+            commands, last = dialect.bind(slot, new), second if copy else first
+            if new not in then.lists:
+                last = 4
+        risk = _slot_risk(slot)
+        work.add(Phase.BIND, commands, f"filter {slot}", risk, rank=LIST_RANK + last)
     return set(moving)
 
 
-def _middle(change: _Change, moving: Sequence[str]) -> dict[str, tuple[str, ...] | None] | None:
-    """What each slot permits between the two; None in a slot that keeps what it has, None as a
-    whole where it cannot be written out."""
-    middle: dict[str, tuple[str, ...] | None] = {}
-    pairs: dict[tuple[str, str], tuple[str, ...] | None] = {}
+_Lists = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names of the lists that filter in a slot now and then."""
+
+
+def _between(change: _Change, moving: Sequence[str]) -> dict[str, tuple[str, ...]] | None:
+    """What each slot permits between the two, empty where nothing filters there yet; None where it
+    cannot be written out."""
+    found: dict[str, tuple[str, ...]] = {}
+    made: dict[_Lists, tuple[str, ...] | None] = {}
     for slot in moving:
-        old, new = change.now.slots.get(slot), change.then.slots.get(slot)
-        # A list that is not there filters nothing (IOS), as if none were bound.
-        old = old if old in change.now.lists else None
-        new = new if new in change.then.lists else None
-        before = change.plain(old, later=False) if old else ()
-        after = change.plain(new, later=True) if new else ()
-        if before is None or after is None:
-            return None
-        # No list yet: nothing to narrow. No list later: today's until the end.
-        middle[slot] = before or None
-        if old and new:
-            if (old, new) not in pairs:
-                pairs[old, new] = permitted_by_both(before, after, wildcard=change.dialect.wildcard)
-            middle[slot] = pairs[old, new]
-            if middle[slot] is None:
+        names = change.names(slot, later=False), change.names(slot, later=True)
+        if names not in made:
+            before = change.whole(names[0], later=False)
+            after = change.whole(names[1], later=True)
+            if before is None or after is None:
                 return None
-    return middle
+            # No list later: today's until the end.
+            made[names] = before
+            if before and after:
+                wildcard = change.dialect.wildcard
+                made[names] = permitted_by_both(before, after, wildcard=wildcard)
+        both = made[names]
+        if both is None:
+            return None
+        found[slot] = both
+    return found
+
+
+def _is_out(slot: str) -> bool:
+    return slot.startswith("out ") or slot.endswith(" / out")
+
+
+def _goes_on(side: Filters, slot: str) -> bool:
+    """Whether what no entry matches is looked for in the global list."""
+    return slot.startswith("in ") and side.slots.get(_GLOBAL) in side.lists
 
 
 def _written_out(

@@ -64,22 +64,22 @@ class Groups:
         destinations = self._members(entry.destination)
         source_ports = self._port_members(entry.source_port)
         destination_ports = self._port_members(entry.destination_port)
-        rests = self._members(entry.rest) if entry.rest.startswith("object") else [entry.rest]
         if (
             services is None
             or sources is None
             or destinations is None
             or source_ports is None
             or destination_ports is None
-            or rests is None
         ):
             return None
-        combined = product(services, sources, source_ports, destinations, destination_ports, rests)
+        combined = product(services, sources, source_ports, destinations, destination_ports)
         return tuple(
             dict.fromkeys(
                 prefix
-                + Ace(entry.action, protocol, source, own or port, to, its or to_port, rest).text()
-                for (protocol, own, its), source, port, to, to_port, rest in combined
+                + Ace(
+                    entry.action, protocol, source, own or port, to, its or to_port, entry.rest
+                ).text()
+                for (protocol, own, its), source, port, to, to_port in combined
             )
         )
 
@@ -109,7 +109,7 @@ class Groups:
         return found
 
     def _members(self, address: str) -> list[str] | None:
-        """The addresses (or ICMP types) that a group stands for."""
+        """The addresses that a group stands for."""
         if not address.startswith("object"):
             return [address]
         name = address.split()[1]
@@ -118,12 +118,15 @@ class Groups:
         return self._addresses[name]
 
     def _port_members(self, port: str) -> list[str] | None:
+        """The ports that a group stands for; the types, of a group of ICMP in their place."""
         if not port.startswith("object-group "):
             return [port]
         lines = self._all_lines(port.split()[1])
-        if lines is None or any(not line.startswith("port-object ") for line in lines):
+        if lines is None or any(
+            not line.startswith(("port-object ", "icmp-object ")) for line in lines
+        ):
             return None
-        return [line.removeprefix("port-object ") for line in lines]
+        return [line.partition(" ")[2] for line in lines]
 
     def _all_lines(self, name: str, depth: int = 0) -> list[str] | None:
         """The lines of a group, those of the groups and objects in it in their place."""
@@ -167,8 +170,6 @@ def _addresses(lines: list[str] | None) -> list[str] | None:
                 found.append("any" if mask == "0.0.0.0" else f"{net} {mask}")
             case ["range", first, last]:
                 found += _range(first, last)
-            case ["icmp-object", kind]:
-                found.append(kind)
             case _:
                 return None
     return found

@@ -123,6 +123,7 @@ def test_groups_are_written_out_with_what_is_in_them() -> None:
             "object-group network OUTER": ("group-object INNER", "network-object host 10.0.0.3"),
             "object-group network INNER": ("network-object 10.1.0.0 255.255.0.0",),
             "object-group service WEB tcp": ("port-object eq www", "port-object range 8000 8010"),
+            "object-group icmp-type PING": ("icmp-object echo", "icmp-object echo-reply"),
         }
     )
     assert groups.written_out("permit tcp any object-group OUTER object-group WEB") == (
@@ -130,5 +131,9 @@ def test_groups_are_written_out_with_what_is_in_them() -> None:
         "permit tcp any 10.1.0.0 255.255.0.0 range 8000 8010",
         "permit tcp any host 10.0.0.3 eq www",
         "permit tcp any host 10.0.0.3 range 8000 8010",
+    )
+    assert groups.written_out("permit icmp any any object-group PING log") == (
+        "permit icmp any any echo log",
+        "permit icmp any any echo-reply log",
     )
     assert groups.written_out("permit ip any object-group UNKNOWN") is None

@@ -39,3 +39,12 @@ def test_a_startup_configuration_that_hides_its_keys_is_compared_in_all_else(ins
     running = ASA.format(key="long-key", inside="inside")
     startup = ASA.format(key="*****", inside=inside)
     assert boots(startup, running, "cisco_asa") is (inside == "inside")
+
+
+def test_a_list_that_is_bound_and_not_there_filters_nothing_while_it_is_written() -> None:
+    later = DANGLING.replace(
+        "line vty", "ip access-list extended L10\n permit ip any any\nline vty"
+    )
+    commands = plan(DANGLING, later, "cisco_ios").commands
+    away, back = (commands.index(f"{no}ip access-group L10 in") for no in ("no ", ""))
+    assert away < commands.index("ip access-list extended L10") < back

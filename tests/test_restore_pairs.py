@@ -24,11 +24,28 @@ def pairs(devices: Any) -> Any:
     return importlib.import_module("devices.pairs")
 
 
+FILTERS = ("access-group ", "ip access-group ", "access-class ", "shutdown", "ip access-list ")
+"""Lines that may go for a while, because what they do is looked at packet by packet."""
+
+
+def lines_of(device: Any) -> set[tuple[str, str]]:
+    """Every line with its section; entries of lists are looked at packet by packet, and a banner is
+    typed anew as a whole."""
+    return {
+        (place, line)
+        for place, lines in device.config.snapshot().items()
+        if not any(word in place for word in ("access-list ", "banner "))
+        for line in lines
+        if not line.startswith(FILTERS)
+    }
+
+
 class Watched:
     """A device that carries out a plan, and what went wrong at which command."""
 
-    def __init__(self, devices: Any, case: Any) -> None:
+    def __init__(self, devices: Any, case: Any, gaps: tuple[str, ...]) -> None:
         self.case = case
+        self.gaps = " ".join(gaps)
         self.device = devices.Device(
             case.platform,
             case.running,
@@ -39,6 +56,8 @@ class Watched:
         after = devices.Device(case.platform, case.target, interfaces=case.interfaces)
         both = [(f, self.device.permits(f), after.permits(f)) for f in case.flows]
         self.held = [(flow, now) for flow, now, then in both if now == then]
+        self.staying = lines_of(self.device) & lines_of(after)
+        """What both have, and so should be there all the time."""
         self.wrong: list[str] = []
 
     def carry_out(self, commands: tuple[str, ...]) -> None:
@@ -60,6 +79,10 @@ class Watched:
             if self.device.cuts:
                 self.wrong.append(f"{where}: session lost, {self.device.cuts[-1].reason}")
                 return
+            for place, line in self.staying - lines_of(self.device):
+                if line not in self.gaps:
+                    self.wrong.append(f"{where}: {place} {line} is gone meanwhile")
+                    return
             for flow, wanted in self.held:
                 if self.device.permits(flow) is not wanted:
                     state = "closed" if wanted else "open"
@@ -77,7 +100,7 @@ def test_a_plan_arrives_without_losing_us_or_opening_a_gap(
         platform, seed = list(PLATFORM)[number % len(PLATFORM)], number // len(PLATFORM)
         case = pairs.pair(platform, seed)
         made = plan(case.running, case.target, PLATFORM[platform])
-        watched = Watched(devices, case)
+        watched = Watched(devices, case, made.gaps)
         watched.carry_out(made.commands)
         told = "\n".join(made.commands)
         assert not watched.wrong, f"{platform} {seed}: {watched.wrong[:3]}\n{made.gaps}\n{told}"

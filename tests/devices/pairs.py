@@ -69,7 +69,7 @@ Blocks = dict[str, list[str]]
 """Lines by what they belong to; a block is taken over, changed or left out."""
 
 FIXED = ("interfaces", "access", "end")
-ORDERED = ("list ",)
+ORDERED = ("list ", "nat twice")
 
 
 def _flat(blocks: Blocks) -> list[str]:
@@ -140,21 +140,30 @@ class _Firewall:
                 blocks[f"object net{n}"] = [f"object network net{n}", f" {value}"]
                 names.append(f"object net{n}")
         groups, services = self._groups(chance, blocks, names)
+        kinds = self._kinds(chance, blocks)
         sides = [*names, *groups]
         bound = []
-        for interface in ("outside", "dmz", "inside"):
-            if chance.random() < 0.75:
-                name = f"L_{interface}"
+        slots = [(interface, "in interface", 0.75) for interface in ("outside", "dmz", "inside")]
+        if not self.flat:
+            # PIX 6 filters what comes in alone; a global list is of ASA 8.3 and later.
+            slots += [(interface, "out interface", 0.2) for interface in ("dmz", "inside")]
+        if self.objects:
+            slots.append(("", "global", 0.15))
+        for interface, way, share in slots:
+            if chance.random() < share:
+                name = f"L_{interface}" if way.startswith("in") else f"L_{way[:3]}_{interface}"
                 lines = [
-                    self._entry(chance, name, sides, services)
+                    self._entry(chance, name, sides, services, kinds)
                     for _ in range(chance.randint(1, size))
                 ]
                 if chance.random() < 0.3:
                     lines.insert(0, f"access-list {name} remark rules of {interface}")
                 blocks[f"list {name}"] = list(dict.fromkeys(lines))
-                bound.append(f"access-group {name} in interface {interface}")
+                bound.append(f"access-group {name} {way} {interface}".rstrip())
         blocks["bind"] = bound
         blocks["nat"] = self._nat(chance)
+        if self.objects:
+            self._twice_nat(chance, blocks)
         blocks["route"] = self._routes(chance)
         self._tunnel(chance, blocks)
         for n in range(chance.randrange(3)):
@@ -216,11 +225,48 @@ class _Firewall:
             services.append(f"object-group s{n}")
         return groups, services
 
+    def _kinds(self, chance: random.Random, blocks: Blocks) -> list[str]:
+        """What stands in place of a protocol, or of its ports: groups of ICMP, and of services."""
+        kinds = []
+        if chance.random() < 0.3:
+            members = chance.sample(("echo", "echo-reply", "unreachable"), chance.randint(1, 2))
+            blocks["group ic0"] = ["object-group icmp-type ic0",
+                                   *(f" icmp-object {one}" for one in members)]  # fmt: skip
+            kinds.append("icmp {} object-group ic0")
+        if self.objects and chance.random() < 0.3:
+            ports = chance.sample(_PORTS, 2)
+            blocks["group sv0"] = ["object-group service sv0",
+                                   f" service-object tcp destination eq {ports[0]}",
+                                   f" service-object udp destination eq {ports[1]}"]  # fmt: skip
+            kinds.append("object-group sv0 {}")
+        return kinds
+
     def _entry(
-        self, chance: random.Random, name: str, sides: list[str], services: list[str]
+        self,
+        chance: random.Random,
+        name: str,
+        sides: list[str],
+        services: list[str],
+        kinds: list[str],
     ) -> str:
         extended = "" if self.flat else "extended "
-        return f"access-list {name} {extended}{_rule(chance, sides, services, ios=False)}"
+        rule = _rule(chance, sides, services, ios=False)
+        if kinds and chance.random() < 0.15:
+            ends = f"{chance.choice(('any', *sides))} {chance.choice(('any', *sides))}"
+            verdict = chance.choice(("permit", "deny"))
+            rule = f"{verdict} {chance.choice(kinds).format(ends)}"
+        return f"access-list {name} {extended}{rule}"
+
+    def _twice_nat(self, chance: random.Random, blocks: Blocks) -> None:
+        """Rules in an order that counts, before and behind the translation of the objects."""
+        rules = []
+        for n in range(chance.randrange(4)):
+            blocks[f"object real{n}"] = [f"object network real{n}", f" host {_INSIDE[n]}"]
+            blocks[f"object mapped{n}"] = [f"object network mapped{n}", f" host 192.0.2.{50 + n}"]
+            after = chance.choice(("", "", "after-auto "))
+            rules.append(f"nat (inside,outside) {after}source static real{n} mapped{n}")
+        chance.shuffle(rules)
+        blocks["nat twice"] = rules
 
     def _nat(self, chance: random.Random) -> list[str]:
         mapped = chance.sample(range(10, 16), 3)
@@ -327,6 +373,12 @@ def _switch(chance: random.Random, size: int) -> Blocks:
         name = f"L{vlan}"
         if chance.random() < 0.8:
             rules = [f" {_rule(chance, [], [], ios=True)}" for _ in range(chance.randint(1, size))]
+            if chance.random() < 0.2:
+                rules.insert(0, f" remark rules of {vlan}")
+            if chance.random() < 0.2:
+                # Numbers of somebody's own.
+                at = sorted(chance.sample(range(1, 500), len(rules)))
+                rules = [f" {n} {rule.strip()}" for n, rule in zip(at, rules, strict=True)]
             blocks[f"list {name}"] = [f"ip access-list extended {name}", *dict.fromkeys(rules)]
     blocks["list MGMT"] = [
         "ip access-list extended MGMT",
@@ -335,7 +387,11 @@ def _switch(chance: random.Random, size: int) -> Blocks:
     for vlan in (10, 20):
         lines = [f"interface Vlan{vlan}", f" ip address 172.16.{vlan}.1 255.255.255.0"]
         if f"list L{vlan}" in blocks:
-            lines.append(f" ip access-group L{vlan} {chance.choice(('in', 'in', 'out'))}")
+            way = chance.choice(("in", "in", "out"))
+            lines.append(f" ip access-group L{vlan} {way}")
+            if chance.random() < 0.2:
+                other = {"in": "out", "out": "in"}[way]
+                lines.append(f" ip access-group L{chance.choice((10, 20))} {other}")
         if chance.random() < 0.3:
             lines.append(f" description users {chance.randrange(3)}")
         blocks[f"svi {vlan}"] = lines
@@ -378,15 +434,22 @@ def _switch(chance: random.Random, size: int) -> Blocks:
         "interface Vlan2",
         " ip address 10.0.0.1 255.255.255.0",
         *([" ip access-group OWN in"] if chance.random() < 0.6 else []),
+        "ip access-list standard VTY",
+        *(f" permit 10.0.0.{n}" for n in chance.sample((40, 41, 42), chance.randrange(3))),
+        f" permit {chance.choice(('10.0.0.9', '10.0.0.0 0.0.0.255'))}",
         "enable secret enable-pw",
         "username admin privilege 15 secret admin-pw",
-        "line vty 0 4",
-        f" exec-timeout {chance.choice((5, 10))} 0",
-        f" transport input {chance.choice(('ssh', 'telnet ssh'))}",
-        " login local",
-        "line vty 5 15",
-        " transport input ssh",
-        " login local",
+        *[
+            line
+            for which in ("0 4", "5 15")
+            for line in (
+                f"line vty {which}",
+                *([" access-class VTY in"] if chance.random() < 0.4 else []),
+                f" exec-timeout {chance.choice((5, 10))} 0",
+                f" transport input {chance.choice(('ssh', 'telnet ssh'))}",
+                " login local",
+            )
+        ],
     ]
     return blocks
 

@@ -286,12 +286,12 @@ def before_set(
         raise Refused("ERROR: This syntax of nat command has been deprecated.\n")  # 8.3 on
     if not newer and kind in ("object", "manual nat"):
         raise Refused(invalid(platform))
-    if kind == "access-group":
+    if kind in ("access-group", "access-group global"):
         lines = config.lists.get(f"access-list {words[1]}", [])
         if not any(access_lists.counts(one) for one in lines):
             # [CR9] access-group: the list must exist and hold more than remarks.
             raise Refused(f"ERROR: access-list <{words[1]}> does not exist\n")
-        if not interface_named(config, key[1]):
+        if kind == "access-group" and not interface_named(config, key[1]):
             raise Refused(f"ERROR: interface <{key[1]}> not defined\n")
     elif kind == "route":
         _check_route(config, words, old)
