@@ -6,11 +6,10 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +17,9 @@ from incidents.desk_options import ConfigOption, JsonOption, folder_of, rota_abo
 from incidents.ticket_options import fail, rules_of, told
 
 if TYPE_CHECKING:
+    from incidents.evidence import DeviceState
     from incidents.signs import DeviceSign
-    from incidents.watch import Look
+    from incidents.watch import Look, Watch
     from inventory.limits import LimitSource
     from inventory.models import Configuration
     from timeseries.reader import Reader
@@ -89,53 +89,45 @@ def register(incident: typer.Typer, links: WatchLinks) -> None:
             tells = configuration.notices is not None and configuration.mail is not None
             # What is wrong with the configuration is said before anything is waited for.
             rota = rota_about(configuration, _year()) if tells and not quiet else None
-            reader = _reader(configuration, store or [], stop, seconds)
-            if reader is None:
-                return
+            read = _reading(configuration, store or [])
             with open_desk(folder, rules=rules_of(configuration)) as desk, only_one(folder):
-                Loop(
-                    desk=desk,
-                    watch=Watch(
+
+                def eyes() -> tuple[Watch, DeviceState]:
+                    reader = read()
+                    watch = Watch(
                         desk,
                         reader,
                         configuration,
                         events=lambda after: links.events(configuration, reader, after),
                         limits=links.limits(),
-                    ),
+                    )
+                    return watch, lambda device: links.device_state(reader, device)
+
+                Loop(
+                    desk=desk,
+                    eyes=eyes,
                     configuration=configuration,
                     config=loaded.path,
                     data_dir=folder,
                     post=None if rota is None else post_of(desk, configuration, rota),
                     trace=traceroute if trace else None,
-                    device_state=lambda device: links.device_state(reader, device),
                     show=lambda found: _show(found, as_json),
                 ).run(every, stop, seconds)
 
 
-def _reader(
-    configuration: Configuration, stores: list[Path], stop: threading.Event, seconds: float | None
-) -> Any:
-    """The store; waits for one that is not there yet. None: it was stopped, or the time is over."""
+def _reading(configuration: Configuration, stores: list[Path]) -> Callable[[], Reader]:
+    """What opens the store, which need not be there yet."""
     from agent.daemon.reading import influx_target
-    from timeseries.errors import StoreError
     from timeseries.influx_reader import InfluxReader
     from timeseries.reader import EmbeddedReader
 
     if not stores and configuration.influxdb is not None:
-        return InfluxReader(influx_target(configuration.influxdb, os.environ))
+        target = influx_target(configuration.influxdb, os.environ)
+        return lambda: InfluxReader(target)
     if not stores and configuration.agent is None:
         fail("there is no store to watch: give --store DIR, or write [influxdb] or [agent]")
     folders = stores or [configuration.agent.data_dir] if configuration.agent else stores
-    said, begun = "", time.monotonic()
-    while not stop.is_set() and (seconds is None or time.monotonic() - begun < seconds):
-        try:
-            return EmbeddedReader(folders, threads=1)
-        except StoreError as error:
-            if str(error) != said:
-                said = str(error)
-                typer.echo(f"waiting: {error}", err=True)
-            stop.wait(0.5)
-    return None
+    return lambda: EmbeddedReader(folders, threads=1)
 
 
 def _show(found: Look, as_json: bool) -> None:

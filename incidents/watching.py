@@ -45,15 +45,16 @@ class Loop:
     """One watch with all that follows from it."""
 
     desk: Desk
-    watch: Watch
+    eyes: Callable[[], tuple[Watch, DeviceState]]
+    """Opens the store; raises `StoreError` as long as that is not there."""
     configuration: Configuration
     config: Path
     data_dir: Path
     post: Post | None
     """None: there is nobody to be told ([notices], [mail])."""
     trace: Tracer | None
-    device_state: DeviceState = lambda _: None
     show: Callable[[Look], None] = lambda _: None
+    _eyes: tuple[Watch, DeviceState] | None = None
     _courier: subprocess.Popen[bytes] | None = None
     _tracing: threading.Thread | None = None
     _trouble: str = field(default="")
@@ -73,7 +74,9 @@ class Loop:
     def once(self) -> None:
         """One look and what follows from it."""
         try:
-            found = self.watch.look(time.time_ns())
+            if self._eyes is None:
+                self._eyes = self.eyes()
+            found = self._eyes[0].look(time.time_ns())
         except StoreError as error:
             # Without the store nobody is silent and nothing is over: nothing is judged.
             if str(error) != self._trouble:
@@ -97,18 +100,21 @@ class Loop:
             self._courier = start_courier(self.config, self.data_dir)
 
     def _gather(self) -> None:
-        if self.trace is None or (self._tracing is not None and self._tracing.is_alive()):
+        if self.trace is None or self._eyes is None:
+            return
+        if self._tracing is not None and self._tracing.is_alive():
             return
         if untraced(self.desk):
-            self._tracing = threading.Thread(target=self._evidence, args=(self.trace,), daemon=True)
+            means = (self.trace, self._eyes[1])
+            self._tracing = threading.Thread(target=self._evidence, args=means, daemon=True)
             self._tracing.start()
 
-    def _evidence(self, trace: Tracer) -> None:
+    def _evidence(self, trace: Tracer, device_state: DeviceState) -> None:
         with open_desk(self.data_dir, rules=self.desk.rules) as desk:
             for ticket in untraced(desk):
                 try:
                     attach_traces(desk, ticket, self.configuration, trace, time.time_ns())
-                    attach_device(desk, ticket, self.device_state, time.time_ns())
+                    attach_device(desk, ticket, device_state, time.time_ns())
                 except IncidentError as error:
                     # As a ticket that was closed meanwhile; the next look tries again.
                     log.warning("no evidence for %s: %s", ticket.id, error)

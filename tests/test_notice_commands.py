@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,17 @@ def test_the_agenda_keeps_a_committee(place: Place) -> None:
         (row["day"], row["kind"], row["state"]) for row in rows
     ]
     assert "2026-12-15" in place.run(*words, code=1)
+
+
+def test_a_watch_delivers_although_its_store_is_not_there_yet(
+    tmp_path: Path, mail_servers: Any
+) -> None:
+    with mail_servers.smtp() as server:
+        place = Place(tmp_path, server.port)
+        place.run("notify", place.open_ticket(), "declaration")
+        said = place.run("watch", "--seconds", "2", "--every", "0.2")
+        assert "nothing is judged meanwhile" in said
+        end = time.monotonic() + 30
+        while not server.mails and time.monotonic() < end:
+            time.sleep(0.05)  # the courier outlives the watch
+        assert [mail["To"] for mail in server.mails] == ["support@provider.example"]
