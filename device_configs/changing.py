@@ -168,6 +168,8 @@ def restore(
                     device.id, "no restore of it is unfinished", "start one, without --resume"
                 )
             target = Target(left.target, "the unfinished restore")
+            # Whether it is the right unit was asked when it began; now it may have either name.
+            wish = replace(wish, replacement=True)
         elif left is not None:
             raise _left_over(device, left)
         if checked and not wish.undo:
