@@ -242,7 +242,7 @@ def _killed_at(it: Bench, at: int) -> None:
         return strike(*arguments)
 
     it.device.strike = counted
-    told = child.communicate(timeout=60)[1].decode()
+    told = child.communicate(timeout=300)[1].decode()
     assert child.returncode == -signal.SIGKILL, told
     # The device carries out what had arrived and sees the connection end.
     until = time.monotonic() + 10
