@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from timeseries import histogram
+from timeseries import day_scan, embedded_writer, histogram
 from timeseries.embedded import EmbeddedStore
 from timeseries.errors import SchemaError, StoreError
+from timeseries.merged_file import EachOnce, each_once
 from timeseries.period_sums import DARK, GOOD, INVALID, NONE, PeriodSums, Wanted, period_sums
 from timeseries.reader import EmbeddedReader
 from timeseries.records import DelayFigures, PlanRecord, TrainRecord
@@ -281,6 +282,48 @@ def test_several_stores_add_up_and_a_copy_of_one_changes_nothing(
     found = period_sums(folders, "trains", wanted)
     assert found.sums["p", ""].trains == 103
     assert found == period_sums(Elsewhere(folders), "trains", wanted)
+
+
+def test_spooled_records_count_on_their_own_day_however_days_are_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day_scan, "_AT_ONCE_OCTETS", -1)  # each day by itself
+    around_midnight = [D0 + DAY_NS + k * MINUTE_NS for k in range(-20, 20)]
+    site.spool.append([replace(TRAIN, start_ns=start_ns) for start_ns in around_midnight])
+    site.store.roll_up(D0 + 400 * DAY_NS)
+    day_by_day = Wanted("p", windows(0, 24))
+    for kind in KINDS:
+        found = site.both(kind, [day_by_day], quarters=kind == "rollups")
+        assert [one.trains for one in found.sums.values()] == [20, 20]
+
+
+def test_merged_files_are_added_up_the_same_with_a_copy_and_with_what_came_late(
+    site: Site, tmp_path: Path
+) -> None:
+    chance = random.Random(4)
+    starts = [D0 + k * 11 * MINUTE_NS + chance.randrange(MINUTE_NS) for k in range(260)]
+    trains = [random_train(chance, one.path, start) for start in starts for one in ALL[:-1]]
+    for part in (trains[:700], trains[700:]):
+        site.spool.append(part)
+        site.store.roll_up(D0 + 400 * DAY_NS)
+        site.store.flush()
+    embedded_writer.compact(site.folder, "2100-01-01", 16)
+    first = min((site.folder / "store/trains").glob("*/*.parquet"))
+    assert each_once(first) == EachOnce(frozenset({"roma", "milano"}), 1)
+    before = {kind: site.both(kind, ALL, histograms=True) for kind in KINDS}
+    copy = tmp_path / "copy"
+    shutil.copytree(site.folder / "store", copy / "store")
+    for kind in KINDS:
+        assert period_sums([site.folder, copy], kind, ALL, histograms=True) == before[kind]
+    again = [replace(one, sent=one.sent + 1, valid=not one.valid) for one in trains[300:303]]
+    site.spool.append(again)
+    site.store.flush()
+    after = site.both("trains", ALL, histograms=True)
+    assert after != before["trains"]
+    total = [
+        sum(one.trains for one in answer.sums.values()) for answer in (before["trains"], after)
+    ]
+    assert total[0] == total[1]
 
 
 def test_sums_are_exact_beyond_64_bits(site: Site) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 from timeseries import duck, store_files
 from timeseries.codec import load_row
 from timeseries.errors import DamagedRecordError, StoreError
+from timeseries.merged_file import each_once
 from timeseries.spool_file import SPOOL_NAME
 from timeseries.spool_tail import Tail, open_tail
-from timeseries.store_files import DAY_NS, STORE_NAME
+from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class DayScan:
     ) -> None:
         self.connection = connection
         """DuckDB's; tables that queries join with may be made in it."""
+        self.filled: object = None
+        """What those tables were last filled with, so that it is not done again."""
         self._folders = folders
         self._kind = kind
         self._tails = tails
@@ -68,33 +71,41 @@ class DayScan:
             yield group
 
     def rows(
-        self, days: Sequence[int], columns: str, where: str, sql: Callable[[str], str]
+        self, days: Sequence[int], columns: str, where: str, sql: Callable[[str, int | None], str]
     ) -> list[Row]:
         """What a query says of these days; `sql` makes its text from the FROM item.
 
-        Begins again without damaged files, or those merged meanwhile. No records: no rows.
+        It is also told the newest schema of the records where none of them is there twice, else
+        None. Begins again without damaged files, or those merged meanwhile. No records: no rows.
         """
         import duckdb
 
         attempts = 0
         while True:
-            parts = []
-            if not self._spooled_days.isdisjoint(days):
-                parts.append(f"SELECT {columns} FROM tail WHERE {where}")
+            sources = []
+            spooled = not self._spooled_days.isdisjoint(days)
+            if spooled:
+                here = f"start_ns >= {days[0]} AND start_ns < {days[-1] + DAY_NS}"
+                sources.append(("tail", f"{where} AND {here}"))
             listed: list[Path] = []
+            flushed: list[Path] = []
             for folder, tail in zip(self._folders, self._tails, strict=True):
                 files = [file for day_ns in days for file in self._day_files(folder, day_ns)]
-                if files:
-                    names = ", ".join(map(duck.literal, files))
-                    known = "" if tail.cursor is None else f" AND spool_id <= {tail.cursor}"
-                    parts.append(
-                        f"SELECT {columns} FROM read_parquet([{names}]) WHERE {where}{known}"
-                    )
-                    listed += files
-            if not parts:  # the files were damaged, all of them
+                cursor = 2**63 if tail.cursor is None else tail.cursor
+                flushed += [file.path for file in files if file.last_id <= cursor]
+                if new := [file.path for file in files if file.last_id > cursor]:
+                    sources.append((_parquet(new), f"{where} AND spool_id <= {cursor}"))
+                    listed += new
+            if flushed:
+                sources.append((_parquet(flushed), where))
+                listed += flushed
+            if not sources:  # the files were damaged, all of them
                 return []
+            parts = [f"SELECT {columns} FROM {source} WHERE {some}" for source, some in sources]
             try:
-                text = sql(f"({' UNION ALL '.join(parts)})")
+                text = sql(
+                    f"({' UNION ALL '.join(parts)})", None if spooled else _each_once(listed)
+                )
                 return list(self.connection.execute(text).fetchall())
             except duckdb.Error as error:
                 attempts += 1
@@ -108,13 +119,13 @@ class DayScan:
         for folder in self._folders:
             for file in self._day_files(folder, day_ns):
                 with contextlib.suppress(FileNotFoundError):  # merged away meanwhile
-                    total += file.stat().st_size
+                    total += file.path.stat().st_size
         return total
 
-    def _day_files(self, folder: Path, day_ns: int) -> list[Path]:
+    def _day_files(self, folder: Path, day_ns: int) -> list[StoreFile]:
         place = folder / STORE_NAME / self._kind / store_files.day_of(day_ns)
         listed = store_files.without_merged(store_files.all_files(place))
-        return [file.path for file in listed if file.path not in self._damaged]
+        return [file for file in listed if file.path not in self._damaged]
 
     def _note_damaged(self, files: Sequence[Path]) -> bool:
         found = duck.unreadable(files)
@@ -149,6 +160,26 @@ def open_scan(
         for tail in tails:
             duck.insert(connection, kind, "tail", _spooled(tail, kind, from_ns, to_ns))
         yield DayScan(folders, kind, tails, connection)
+
+
+def _parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(duck.literal, files))}])"
+
+
+def _each_once(files: Sequence[Path]) -> int | None:
+    """The newest schema of files that each say so, of different agents on each day; else None."""
+    newest = 0
+    seen: set[tuple[str, str]] = set()
+    for file in files:
+        said = each_once(file)
+        if said is None:
+            return None
+        mine = {(file.parent.name, agent) for agent in said.agents}
+        if not seen.isdisjoint(mine):
+            return None
+        seen |= mine
+        newest = max(newest, said.schema)
+    return newest
 
 
 def _spooled(tail: Tail, kind: str, from_ns: int, to_ns: int) -> Iterator[tuple[int, str]]:

@@ -162,9 +162,10 @@ def note_quarters(reading: Pass, answer: PeriodSums) -> None:
         "CREATE OR REPLACE TABLE states AS SELECT path, seg, any_value(quarters) AS quarters,"
         f" bool_or(whole) AS whole FROM ({by_agent}) GROUP BY path, seg"
     ).fetchall()
+    rest = _note_all_good(reading, answer)
     for path, segments, lengths in connection.execute(
         "SELECT path, list(seg ORDER BY seg), list(quarters ORDER BY seg) FROM states WHERE whole"
-        " GROUP BY path"
+        f" AND {paths_condition(rest)} GROUP BY path"
     ).fetchall():
         states = answer.quarters[path]
         for seg, length in zip(segments, lengths, strict=True):
@@ -178,6 +179,28 @@ def note_quarters(reading: Pass, answer: PeriodSums) -> None:
         f"SELECT DISTINCT seg // {DAY_NS} * {DAY_NS} FROM states WHERE NOT whole"
     ).fetchall()
     _note_each(reading.of(odd), answer, {start for (start,) in starts})
+
+
+def _note_all_good(reading: Pass, answer: PeriodSums) -> list[str]:
+    """Paths that are good throughout, most of them, at once; returns the others."""
+    good: dict[int, bytearray] = {}
+    rest = []
+    for path, schedule, whole, segments in reading.scan.connection.execute(
+        "SELECT s.path, any_value(q.schedule), bool_and(s.whole), count(*) FROM states AS s"
+        " JOIN wanted AS q ON s.path = q.path GROUP BY s.path"
+    ).fetchall():
+        own = reading.plan.own[schedule]
+        if not whole or segments < len(own):
+            rest.append(path)
+            continue
+        if schedule not in good:
+            good[schedule] = bytearray(len(answer.quarters[path]))
+            for begin, end in own:
+                first = (begin - answer.first_ns) // QUARTER_NS
+                length = (end - begin) // QUARTER_NS
+                good[schedule][first : first + length] = bytes([GOOD]) * length
+        answer.quarters[path] = bytearray(good[schedule])
+    return rest
 
 
 def _note_each(part: Pass, answer: PeriodSums, starts: set[int]) -> None:

@@ -3,12 +3,14 @@
 One identity (agent, path, start_ns) counts once, in its newest revision. Looking for repeated ones
 would need every identity in memory; instead each path's segment is counted in cells of a few
 seconds while it is summed up. As many cells as records: none is there twice. Only days of a path
-where that is not so are read again, with every identity in memory.
+where that is not so are read again, with every identity in memory. Of days whose files were merged
+and say that each identity is there once (`timeseries.merged_file`), nothing has to be counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from timeseries.day_scan import DayScan, Row, paths_condition
 from timeseries.period_plan import Plan, fill, of_days
@@ -17,8 +19,6 @@ from timeseries.rollup import JITTER_20_NS, JITTER_40_NS, QUARTER_NS
 from timeseries.store_files import DAY_NS
 
 _CELL_NS = {"trains": 5_000_000_000, "rollups": QUARTER_NS}
-_CASES = 6
-"""Segments of a group of days that a CASE tells apart; more are joined by their quarter."""
 _AGAIN_DAYS = 4
 """Days that are read the slow way at once: sorting them has to fit into memory."""
 
@@ -28,7 +28,8 @@ _JITTER = {
     "trains": ", rtt_ipdv_mean_ns",
     "rollups": ", jitter_sum_ns, jitter_count, jitter_over_20ms, jitter_over_40ms",
 }
-_KEYS = "agent, path, seg, limit_ns, limit_on"
+_JITTERS = ("jitter_sum_ns", "jitter_count", "over_20ms", "over_40ms")
+_NO_JITTER = ", ".join(f"NULL AS {name}" for name in _JITTERS)
 
 
 class Pass:
@@ -70,7 +71,7 @@ class Pass:
         columns = IDENTITY + SUMMED[self.kind] + (_JITTER[self.kind] if self._jitter else "")
         span = self.plan.segments[0][0], self.plan.segments[-1][1]
         for days in self.scan.days(*span):
-            self.query(days, columns, lambda inside: self._sums(inside, once=False), raw=True)
+            self._read(days, columns, partial(self._sums, days[0]))
         connection = self.scan.connection
         again = connection.execute(
             f"SELECT DISTINCT agent, path, seg // {DAY_NS} AS day FROM parts WHERE NOT sure"
@@ -86,20 +87,19 @@ class Pass:
         ).fetchall()
         days = sorted({day * DAY_NS for _, _, day in again})
         for first in range(0, len(days), _AGAIN_DAYS):
-            self.query(
-                days[first : first + _AGAIN_DAYS],
-                columns,
-                lambda inside: self._sums(_newest(inside, "now"), once=True),
-                raw=True,
-            )
+            some = days[first : first + _AGAIN_DAYS]
+            self._read(some, columns, partial(self._sums_of_newest, some[0]))
 
-    def query(
-        self, days: Sequence[int], columns: str, sql: Callable[[str], str], *, raw: bool = False
-    ) -> list[Row]:
-        """Rows of a query over these days; `sql` gets a FROM item with the columns and `seg`.
+    def query(self, days: Sequence[int], columns: str, sql: Callable[[str], str]) -> list[Row]:
+        """Rows of a query over these days, each identity once.
 
-        `raw`: as the records lie there; else each identity once.
+        `sql` gets a FROM item with the columns and `seg`.
         """
+        return self._read(days, columns, lambda inside, _: sql(self._once(inside)))
+
+    def _read(
+        self, days: Sequence[int], columns: str, sql: Callable[[str, int | None], str]
+    ) -> list[Row]:
         segments = self.plan.of_days(days)
         if not segments:
             return []
@@ -112,39 +112,64 @@ class Pass:
         if self.kind == "rollups":
             place = self._own_segments(days)
         else:
-            place = self._common_segments(segments)
+            place = self._common_segments(days[0], segments)
 
-        def text(inside: str) -> str:
-            return sql(place(inside if raw else self._once(inside)))
-
-        return self.scan.rows(days, columns, where, text)
+        return self.scan.rows(days, columns, where, lambda inside, known: sql(place(inside), known))
 
     def _own_segments(self, days: Sequence[int]) -> Callable[[str], str]:
         """Roll-ups are few to a segment: each path's own ones make the fewest groups."""
-        first, span = days[0] // QUARTER_NS, (days[-1] + DAY_NS - days[0]) // QUARTER_NS
-        keys = [
-            (number * span + quarter - first, begin)
-            for number, segments in enumerate(self.plan.own)
-            for begin, end in of_days(segments, days)
-            for quarter in range(begin // QUARTER_NS, end // QUARTER_NS)
-        ]
-        fill(self.scan.connection, "quarters", "place BIGINT, seg BIGINT", keys)
+        span = (days[-1] + DAY_NS - days[0]) // QUARTER_NS
+        self._fill(
+            days[0],
+            [
+                (number * span, begin, end)
+                for number, segments in enumerate(self.plan.own)
+                for begin, end in of_days(segments, days)
+            ],
+        )
         return lambda source: (
-            f"(SELECT s.*, w.seg FROM {source} AS s JOIN wanted AS p ON s.path = p.path"
-            f" JOIN quarters AS w"
-            f" ON p.schedule * {span} + s.start_ns // {QUARTER_NS} - {first} = w.place)"
+            f"(SELECT s.*, w.seg + {days[0]} AS seg, w.number FROM {source} AS s"
+            " JOIN wanted AS p ON s.path = p.path JOIN quarters AS w"
+            f" ON p.schedule * {span} + (s.start_ns - {days[0]}) // {QUARTER_NS} = w.place)"
         )
 
-    def _common_segments(self, segments: Sequence[Interval]) -> Callable[[str], str]:
+    def _common_segments(self, first_ns: int, segments: Sequence[Interval]) -> Callable[[str], str]:
         """Trains are many to a segment, and a join for each costs more than some more groups."""
-        if len(segments) > _CASES:
-            keys = [
-                (quarter, begin)
-                for begin, end in segments
-                for quarter in range(begin // QUARTER_NS, end // QUARTER_NS)
-            ]
-            fill(self.scan.connection, "quarters", "place BIGINT, seg BIGINT", keys)
-        return lambda source: _with_segment(source, segments)
+        if len(segments) == 1:
+            seg = segments[0][0]
+            self._fill(first_ns, [(0, *segments[0])])
+            return lambda source: (
+                f"(SELECT *, {seg}::BIGINT AS seg, 0::UTINYINT AS number FROM {source})"
+            )
+        self._fill(first_ns, [(0, *segment) for segment in segments])
+        return lambda source: (
+            f"(SELECT s.*, w.seg + {first_ns} AS seg, w.number FROM {source} AS s"
+            f" JOIN quarters AS w ON (s.start_ns - {first_ns}) // {QUARTER_NS} = w.place)"
+        )
+
+    def _fill(self, first_ns: int, listed: Sequence[tuple[int, int, int]]) -> None:
+        """`segments`: numbers, which make short keys; `quarters`: the places in each of them.
+
+        Both count from an instant, so that they are the same for most days.
+        """
+        begins = sorted({begin - first_ns for _, begin, _ in listed})
+        numbers = {begin: number for number, begin in enumerate(begins)}
+        rows = [
+            (base + (begin - first_ns) // QUARTER_NS, (end - begin) // QUARTER_NS,
+             begin - first_ns, numbers[begin - first_ns])
+            for base, begin, end in listed
+        ]  # fmt: skip
+        if rows == self.scan.filled:
+            return
+        self.scan.filled = rows
+        number = "number UTINYINT" if len(numbers) <= 256 else "number UINTEGER"
+        connection = self.scan.connection
+        fill(connection, "segments", f"seg BIGINT, {number}", list(numbers.items()))
+        fill(connection, "stretches", f"place BIGINT, quarters BIGINT, seg BIGINT, {number}", rows)
+        connection.execute(
+            "CREATE OR REPLACE TABLE quarters AS"
+            " SELECT unnest(range(place, place + quarters)) AS place, seg, number FROM stretches"
+        ).fetchall()
 
     def _once(self, inside: str) -> str:
         known = self.scan.connection.execute("SELECT count(*) FROM doubtful").fetchone()
@@ -156,55 +181,67 @@ class Pass:
         )
         return f"({rest} UNION ALL SELECT * FROM {_newest(inside, 'doubtful')})"
 
-    def _sums(self, source: str, *, once: bool) -> str:
-        cell_ns = _CELL_NS[self.kind]
-        cells = f"bitstring_agg(((start_ns % {DAY_NS}) // {cell_ns})::INTEGER, 0,"
-        cells += f" {DAY_NS // cell_ns - 1}) AS cells"
-        jitter = "NULL AS jitter_sum_ns, NULL AS jitter_count, NULL AS over_20ms, NULL AS over_40ms"
-        if self.kind == "trains":
-            if self._jitter:
-                jitter = (
-                    "sum(rtt_ipdv_mean_ns) AS jitter_sum_ns,"
-                    " count(rtt_ipdv_mean_ns) AS jitter_count,"
-                    f" count(*) FILTER (rtt_ipdv_mean_ns > {JITTER_20_NS}) AS over_20ms,"
-                    f" count(*) FILTER (rtt_ipdv_mean_ns > {JITTER_40_NS}) AS over_40ms"
-                )
-            grouped = (
-                f"SELECT {_KEYS}, valid, count(*) AS records, {cells}, max(schema) AS schema,"
-                " sum(sent) AS sent, sum(received) AS received,"
-                " sum(rtt_within_limit) AS within_limit,"
-                f" {jitter} FROM {source} GROUP BY {_KEYS}, valid"
-            )
-            only_valid = ", ".join(
-                f"CASE WHEN valid THEN {name} END"
-                for name in ("sent", "received", "within_limit", "jitter_sum_ns",
-                             "jitter_count", "over_20ms", "over_40ms")
-            )  # fmt: skip
-            listed = (
-                f"0, records, CASE WHEN valid THEN records END, {only_valid}, sent, received, NULL"
-            )
+    def _sums(self, first_ns: int, source: str, schema: int | None, *, once: bool = False) -> str:
+        """Rows for `parts`; `schema`: the newest one, where no record is there twice."""
+        keys = "path, number, limit_ns, limit_on"
+        agent, newest, cells, sure = "agent", "max(schema)", "", "true"
+        if schema is not None:
+            newest = str(schema)
+        elif not once:
+            cell_ns = _CELL_NS[self.kind]
+            cells = f"bitstring_agg(((start_ns % {DAY_NS}) // {cell_ns})::INTEGER, 0,"
+            cells += f" {DAY_NS // cell_ns - 1}) AS cells, "
+            sure = "sum(records) OVER w = bit_count(bit_or(cells) OVER w)"
+        if schema is not None and self.kind == "trains":
+            agent = "''"  # it tells records apart that are not there twice anyway
         else:
-            if self._jitter:
-                jitter = (
-                    "sum(jitter_sum_ns) AS jitter_sum_ns, sum(jitter_count) AS jitter_count,"
-                    " sum(jitter_over_20ms) AS over_20ms, sum(jitter_over_40ms) AS over_40ms"
-                )
-            grouped = (
-                f"SELECT {_KEYS}, count(*) AS records, {cells}, max(schema) AS schema,"
-                " sum(planned) AS planned, sum(trains) AS trains, sum(valid) AS valid,"
-                " sum(sent) AS sent, sum(received) AS received,"
-                " sum(within_limit) AS within_limit,"
-                f" {jitter}, count(*) FILTER ({STATE} = {GOOD}) AS good"
-                f" FROM {source} GROUP BY {_KEYS}"
-            )
-            listed = (
-                "planned, trains, valid, sent, received, within_limit, jitter_sum_ns,"
-                " jitter_count, over_20ms, over_40ms, sent, received, good"
-            )
-        sure = "true" if once else "sum(records) OVER w = bit_count(bit_or(cells) OVER w)"
+            keys = f"agent, {keys}"
+        figures, listed = self._train_figures() if self.kind == "trains" else self._rollup_figures()
+        if self.kind == "trains":
+            keys += ", valid"
+        grouped = (
+            f"SELECT {keys}, count(*) AS records, {cells}{newest} AS schema, {figures}"
+            f" FROM {source} GROUP BY {keys}"
+        )
         return (
-            f"INSERT INTO parts SELECT {_KEYS}, schema, {listed}, {sure} FROM ({grouped})"
+            f"INSERT INTO parts SELECT {agent}, path, seg + {first_ns}, limit_ns, limit_on, schema,"
+            f" {listed}, {sure} FROM ({grouped}) JOIN segments USING (number)"
             " WINDOW w AS (PARTITION BY agent, path, seg)"
+        )
+
+    def _sums_of_newest(self, first_ns: int, source: str, _: int | None) -> str:
+        return self._sums(first_ns, _newest(source, "now"), None, once=True)
+
+    def _train_figures(self) -> tuple[str, str]:
+        """What is summed up of trains, and that in the order of `parts`."""
+        jitter = _NO_JITTER
+        if self._jitter:
+            jitter = (
+                "sum(rtt_ipdv_mean_ns) AS jitter_sum_ns, count(rtt_ipdv_mean_ns) AS jitter_count,"
+                f" count(*) FILTER (rtt_ipdv_mean_ns > {JITTER_20_NS}) AS over_20ms,"
+                f" count(*) FILTER (rtt_ipdv_mean_ns > {JITTER_40_NS}) AS over_40ms"
+            )
+        figures = (
+            "sum(sent) AS sent, sum(received) AS received,"
+            f" sum(rtt_within_limit) AS within_limit, {jitter}"
+        )
+        names = ("records", "sent", "received", "within_limit", *_JITTERS)
+        only_valid = ", ".join(f"CASE WHEN valid THEN {name} END" for name in names)
+        return figures, f"0, records, {only_valid}, sent, received, NULL"
+
+    def _rollup_figures(self) -> tuple[str, str]:
+        """The same of roll-ups."""
+        jitter = _NO_JITTER
+        if self._jitter:
+            jitter = (
+                "sum(jitter_sum_ns) AS jitter_sum_ns, sum(jitter_count) AS jitter_count,"
+                " sum(jitter_over_20ms) AS over_20ms, sum(jitter_over_40ms) AS over_40ms"
+            )
+        names = ("planned", "trains", "valid", "sent", "received", "within_limit")
+        figures = ", ".join(f"sum({name}) AS {name}" for name in names)
+        return (
+            f"{figures}, {jitter}, count(*) FILTER ({STATE} = {GOOD}) AS good",
+            f"{', '.join((*names, *_JITTERS))}, sent, received, good",
         )
 
 
@@ -221,20 +258,4 @@ def _newest(inside: str, table: str) -> str:
         f"(SELECT s.* FROM {inside} AS s SEMI JOIN {table} AS d ON s.agent = d.agent"
         f" AND s.path = d.path AND s.start_ns // {DAY_NS} = d.day QUALIFY row_number() OVER"
         " (PARTITION BY s.agent, s.path, s.start_ns ORDER BY s.spool_id DESC) = 1)"
-    )
-
-
-def _with_segment(source: str, segments: Sequence[Interval]) -> str:
-    """A FROM item with `seg`, without what lies between the segments."""
-    if len(segments) == 1:
-        return f"(SELECT *, {segments[0][0]}::BIGINT AS seg FROM {source})"
-    if len(segments) <= _CASES:
-        cases = []
-        for begin, end in segments:
-            cases += [f"WHEN start_ns < {begin} THEN NULL", f"WHEN start_ns < {end} THEN {begin}"]
-        number = f"(CASE {' '.join(cases)} END)::BIGINT"
-        return f"(SELECT * FROM (SELECT *, {number} AS seg FROM {source}) WHERE seg IS NOT NULL)"
-    return (
-        f"(SELECT s.*, w.seg FROM {source} AS s JOIN quarters AS w"
-        f" ON s.start_ns // {QUARTER_NS} = w.place)"
     )
