@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from analysis.catalogue_rows import Catalogue, PathLimits
 from inventory.clocks import Interval, local, openings
-from inventory.models import Configuration, Pas, pas_of, peer_of
+from inventory.models import Configuration, Pas
 from inventory.models import Path as MeasuredPath
 from inventory.periods import Period
 from inventory.services import Window
@@ -54,9 +54,11 @@ def counted_paths(
     """
     found = []
     known: dict[tuple[object, ...], tuple[Piece, ...]] = {}
+    by_id = {pas.id: pas for pas in configuration.pas}
+    limits_of: dict[tuple[object, ...], PathLimits] = {}
     for path in configuration.paths:
-        pas = pas_of(configuration, path.pas)
-        peer = peer_of(configuration, path)
+        pas = by_id[path.pas]
+        peer = None if path.peer is None else by_id[path.peer]
         terms = tuple(_terms(pas, path.service, period))
         cuts = tuple((left_out or {}).get(path.id, ()))
         # Paths of one time zone and window share their pieces, which are many.
@@ -66,10 +68,13 @@ def counted_paths(
             known[key] = _pieces(pas.timezone, terms, cuts, as_of_ns, each_day=daily)
         if not terms:
             continue
-        limits = PathLimits()
-        if catalogue is not None:
-            profile = peer.profile if peer else None
-            limits = catalogue.limits_for(path.service, pas.profile, profile)
+        profile = peer.profile if peer else None
+        terms_of = (path.service, pas.profile, profile)
+        if terms_of not in limits_of:
+            limits_of[terms_of] = (
+                PathLimits() if catalogue is None else catalogue.limits_for(*terms_of)
+            )
+        limits = limits_of[terms_of]
         wanted = Wanted(
             path.id,
             known[key],

@@ -35,11 +35,12 @@ def planned_trains(plans: Iterable[PlanRecord], from_ns: int, to_ns: int) -> int
         end_ns = ordered[index + 1].start_ns if index + 1 < len(ordered) else to_ns
         begin, end = max(from_ns, plan.start_ns), min(to_ns, end_ns)
         if plan.active and plan.every_ns > 0 and begin < end:
-            total += _due_before(plan, end) - _due_before(plan, begin)
+            total += due_before(plan, end) - due_before(plan, begin)
     return total
 
 
-def _due_before(plan: PlanRecord, instant_ns: int) -> int:
+def due_before(plan: PlanRecord, instant_ns: int) -> int:
+    """Trains of a plan before an instant, as if it held until then."""
     elapsed = instant_ns - plan.start_ns - plan.phase_ns
     return -(-elapsed // plan.every_ns) if elapsed > 0 else 0
 
