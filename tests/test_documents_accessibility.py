@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ def supervision() -> Document:
             as_of_ns=inputs.as_of_ns,
             applications=(Checked(application, checks, "p"),),
             incidents=inputs.facts.tickets[:2],
+            min_coverage=Decimal(95),
             all_tickets=len(inputs.facts.tickets),
         )
     )
