@@ -287,7 +287,8 @@ def test_several_stores_add_up_and_a_copy_of_one_changes_nothing(
 def test_spooled_records_count_on_their_own_day_however_days_are_read(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(day_scan, "_AT_ONCE_OCTETS", -1)  # each day by itself
+    each_by_itself = dict.fromkeys(KINDS, -1)
+    monkeypatch.setattr(day_scan, "_AT_ONCE_OCTETS", each_by_itself)
     around_midnight = [D0 + DAY_NS + k * MINUTE_NS for k in range(-20, 20)]
     site.spool.append([replace(TRAIN, start_ns=start_ns) for start_ns in around_midnight])
     site.store.roll_up(D0 + 400 * DAY_NS)

@@ -26,8 +26,8 @@ from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE_OCTETS = 8 << 20
-"""Of files that one query reads: enough that its planning does not count."""
+_AT_ONCE_OCTETS = {"trains": 64 << 20, "rollups": 8 << 20}
+"""Of files that one query reads: enough that its planning does not count, few enough to group."""
 
 Row = tuple[Any, ...]
 
@@ -62,7 +62,7 @@ class DayScan:
             if not from_ns - DAY_NS < day_ns < to_ns:
                 continue
             size = self._octets(day_ns)
-            if group and octets + size > _AT_ONCE_OCTETS:
+            if group and octets + size > _AT_ONCE_OCTETS[self._kind]:
                 yield group
                 group, octets = [], 0
             group.append(day_ns)
