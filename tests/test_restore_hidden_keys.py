@@ -62,7 +62,9 @@ class Bench:
         accept: Callable[[], Sequence[str]] = tuple,
     ) -> Outcome:
         text = self.running.replace(KEY, key).replace("hostname", "domain-name x.it\nhostname")
-        outcome, _ = restore(self.room, self.known, Target(text, "a test"), Wish(), tell, accept)
+        outcome, _ = restore(
+            self.room, self.known, Target(text, "a test"), Wish(accept_s=0), tell, accept
+        )
         assert outcome is not None
         return outcome
 
