@@ -327,6 +327,24 @@ def test_merged_files_are_added_up_the_same_with_a_copy_and_with_what_came_late(
     assert total[0] == total[1]
 
 
+def test_invalid_trains_are_taken_off_what_a_merged_day_adds_up_to(site: Site) -> None:
+    for first in (0, 30):
+        site.spool.append(
+            [
+                replace(TRAIN, path="base", start_ns=D0 + k * MINUTE_NS, sent=k, valid=k % 3 > 0)
+                for k in range(first, first + 30)
+            ]
+        )
+        site.store.flush()
+    embedded_writer.compact(site.folder, "2100-01-01", 16)
+    (file,) = (site.folder / "store/trains").glob("*/*.parquet")
+    assert each_once(file) is not None
+    wanted = [Wanted("base", ((D0, D0 + DAY_NS, ""),), 300 * MS)]
+    (found,) = site.both("trains", wanted).sums.values()
+    assert (found.trains, found.valid) == (60, 40)
+    assert (found.sent, found.sent_all) == (sum(k for k in range(60) if k % 3), sum(range(60)))
+
+
 def test_sums_are_exact_beyond_64_bits(site: Site) -> None:
     many = 2**62 + 1
     site.spool.append([replace(TRAIN, start_ns=D0 + k * MINUTE_NS, sent=many) for k in range(4)])

@@ -19,14 +19,14 @@ from typing import Any
 from timeseries import duck, store_files
 from timeseries.codec import load_row
 from timeseries.errors import DamagedRecordError, StoreError
-from timeseries.merged_file import each_once
+from timeseries.merged_file import EachOnce, each_once
 from timeseries.spool_file import SPOOL_NAME
 from timeseries.spool_tail import Tail, open_tail
 from timeseries.store_files import DAY_NS, STORE_NAME, StoreFile
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE_OCTETS = {"trains": 64 << 20, "rollups": 8 << 20}
+_AT_ONCE_OCTETS = {"trains": 512 << 20, "rollups": 8 << 20}
 """Of files that one query reads: enough that its planning does not count, few enough to group."""
 
 Row = tuple[Any, ...]
@@ -46,23 +46,30 @@ class DayScan:
         self._kind = kind
         self._tails = tails
         self._damaged: set[Path] = set()
+        self._said: dict[Path, EachOnce] = {}
         spooled = connection.execute(f"SELECT DISTINCT start_ns // {DAY_NS} FROM tail").fetchall()
         self._spooled_days = {day * DAY_NS for (day,) in spooled}
 
     def days(self, from_ns: int, to_ns: int) -> Iterator[list[int]]:
-        """Starts of the days (UTC) that have records, ascending, in groups for one query each."""
+        """Starts of the days (UTC) that have records, ascending, in groups for one query each.
+
+        In a group either no day can have a record twice or each can: one that has to be counted
+        out would spoil the others.
+        """
         found = {
             store_files.day_start_ns(day)
             for folder in self._folders
             for day in store_files.days(folder / STORE_NAME, self._kind)
         }
         group: list[int] = []
-        octets = 0
+        octets, once = 0, False
         for day_ns in sorted(found | self._spooled_days):
             if not from_ns - DAY_NS < day_ns < to_ns:
                 continue
-            size = self._octets(day_ns)
-            if group and octets + size > _AT_ONCE_OCTETS[self._kind]:
+            files = [file.path for each in self._folders for file in self._day_files(each, day_ns)]
+            size, same = _octets(files), once
+            once = day_ns not in self._spooled_days and self._each_once(files) is not None
+            if group and (octets + size > _AT_ONCE_OCTETS[self._kind] or same != once):
                 yield group
                 group, octets = [], 0
             group.append(day_ns)
@@ -104,7 +111,8 @@ class DayScan:
             parts = [f"SELECT {columns} FROM {source} WHERE {some}" for source, some in sources]
             try:
                 text = sql(
-                    f"({' UNION ALL '.join(parts)})", None if spooled else _each_once(listed)
+                    f"({' UNION ALL '.join(parts)})",
+                    None if spooled else self._each_once(listed),
                 )
                 return list(self.connection.execute(text).fetchall())
             except duckdb.Error as error:
@@ -114,18 +122,26 @@ class DayScan:
                     continue
                 raise duck.store_error(error) from error
 
-    def _octets(self, day_ns: int) -> int:
-        total = 0
-        for folder in self._folders:
-            for file in self._day_files(folder, day_ns):
-                with contextlib.suppress(FileNotFoundError):  # merged away meanwhile
-                    total += file.path.stat().st_size
-        return total
-
     def _day_files(self, folder: Path, day_ns: int) -> list[StoreFile]:
         place = folder / STORE_NAME / self._kind / store_files.day_of(day_ns)
         listed = store_files.without_merged(store_files.all_files(place))
         return [file for file in listed if file.path not in self._damaged]
+
+    def _each_once(self, files: Sequence[Path]) -> int | None:
+        """The newest schema of files that each say so, of different agents on a day; else None."""
+        newest = 0
+        seen: set[tuple[str, str]] = set()
+        for file in files:
+            if (said := self._said.get(file)) is None:
+                if (said := each_once(file)) is None:
+                    return None
+                self._said[file] = said
+            mine = {(file.parent.name, agent) for agent in said.agents}
+            if not seen.isdisjoint(mine):
+                return None
+            seen |= mine
+            newest = max(newest, said.schema)
+        return newest
 
     def _note_damaged(self, files: Sequence[Path]) -> bool:
         found = duck.unreadable(files)
@@ -166,20 +182,12 @@ def _parquet(files: Sequence[Path]) -> str:
     return f"read_parquet([{', '.join(map(duck.literal, files))}])"
 
 
-def _each_once(files: Sequence[Path]) -> int | None:
-    """The newest schema of files that each say so, of different agents on each day; else None."""
-    newest = 0
-    seen: set[tuple[str, str]] = set()
+def _octets(files: Sequence[Path]) -> int:
+    total = 0
     for file in files:
-        said = each_once(file)
-        if said is None:
-            return None
-        mine = {(file.parent.name, agent) for agent in said.agents}
-        if not seen.isdisjoint(mine):
-            return None
-        seen |= mine
-        newest = max(newest, said.schema)
-    return newest
+        with contextlib.suppress(FileNotFoundError):  # merged away meanwhile
+            total += file.stat().st_size
+    return total
 
 
 def _spooled(tail: Tail, kind: str, from_ns: int, to_ns: int) -> Iterator[tuple[int, str]]:

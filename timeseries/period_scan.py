@@ -184,7 +184,7 @@ class Pass:
     def _sums(self, first_ns: int, source: str, schema: int | None, *, once: bool = False) -> str:
         """Rows for `parts`; `schema`: the newest one, where no record is there twice."""
         keys = "path, number, limit_ns, limit_on"
-        agent, newest, cells, sure = "agent", "max(schema)", "", "true"
+        newest, cells, sure = "max(schema)", "", "true"
         if schema is not None:
             newest = str(schema)
         elif not once:
@@ -192,21 +192,52 @@ class Pass:
             cells = f"bitstring_agg(((start_ns % {DAY_NS}) // {cell_ns})::INTEGER, 0,"
             cells += f" {DAY_NS // cell_ns - 1}) AS cells, "
             sure = "sum(records) OVER w = bit_count(bit_or(cells) OVER w)"
-        if schema is not None and self.kind == "trains":
-            agent = "''"  # it tells records apart that are not there twice anyway
-        else:
-            keys = f"agent, {keys}"
+        keys = f"agent, {keys}"
         figures, listed = self._train_figures() if self.kind == "trains" else self._rollup_figures()
         if self.kind == "trains":
+            if schema is not None:
+                return self._alike(first_ns, source, schema)
             keys += ", valid"
         grouped = (
             f"SELECT {keys}, count(*) AS records, {cells}{newest} AS schema, {figures}"
             f" FROM {source} GROUP BY {keys}"
         )
         return (
-            f"INSERT INTO parts SELECT {agent}, path, seg + {first_ns}, limit_ns, limit_on, schema,"
+            f"INSERT INTO parts SELECT agent, path, seg + {first_ns}, limit_ns, limit_on, schema,"
             f" {listed}, {sure} FROM ({grouped}) JOIN segments USING (number)"
             " WINDOW w AS (PARTITION BY agent, path, seg)"
+        )
+
+    def _alike(self, first_ns: int, source: str, schema: int) -> str:
+        """The same of trains that are there once.
+
+        A key to group by costs as much as the sums: all trains of a path and segment are added up
+        with the ends of their limits, the invalid ones apart and taken off. Only where the limits
+        are not alike are they grouped by.
+        """
+        figures, listed = self._train_figures()
+        keys = "path, number, limit_ns, limit_on, valid"
+        names = ("records", "sent", "received", "within_limit", *_JITTERS)
+        less = ", ".join(f"coalesce(all_of.{n}, 0) - coalesce(bad.{n}, 0)" for n in names)
+        place = f"'', path, seg + {first_ns}, limit_ns, limit_on, {schema}"  # agents do not matter
+        return (
+            "INSERT INTO parts WITH all_of AS MATERIALIZED (SELECT path, number,"
+            f" count(*) AS records, {figures}, min(limit_ns) AS limit_ns,"
+            " bool_and(limit_on IS NOT DISTINCT FROM 'rtt') AS by_rtt,"
+            " bool_and(limit_on IS NOT DISTINCT FROM 'one-way') AS one_way,"
+            " if(by_rtt, 'rtt', 'one-way') AS limit_on, (by_rtt OR one_way)"
+            " AND (count(limit_ns) = 0 OR min(limit_ns) = max(limit_ns)"
+            " AND count(limit_ns) = count(*)) AS alike"
+            f" FROM {source} GROUP BY path, number),"
+            f" bad AS (SELECT path, number, count(*) AS records, {figures} FROM {source}"
+            " WHERE NOT valid GROUP BY path, number),"
+            f" apart AS (SELECT {keys}, count(*) AS records, {figures} FROM {source} SEMI JOIN"
+            " (SELECT path, number FROM all_of WHERE NOT alike) USING (path, number)"
+            f" GROUP BY {keys})"
+            f" SELECT {place}, 0, all_of.records, {less}, all_of.sent, all_of.received, NULL, true"
+            " FROM all_of LEFT JOIN bad USING (path, number) JOIN segments USING (number)"
+            " WHERE alike UNION ALL"
+            f" SELECT {place}, {listed}, true FROM apart JOIN segments USING (number)"
         )
 
     def _sums_of_newest(self, first_ns: int, source: str, _: int | None) -> str:
