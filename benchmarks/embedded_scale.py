@@ -9,18 +9,16 @@ trains and from the roll-ups, beside bare DuckDB's grouping of the same files wi
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from benchmarks.made_store import TRAIN_OCTETS, MadeStore, path_name, write
-from benchmarks.made_trains import DAY_NS, FIRST_DAY_NS, LIMIT_NS
-from benchmarks.scale import need_room, scaled
+from benchmarks.made_store import FIRST_DAY, PATHS_EACH, MadeStore, path_name, stores
+from benchmarks.made_trains import DAY_NS, LIMIT_NS
 from inventory.clocks import openings
 from timeseries import duck
 from timeseries.period_sums import Kind, Piece, Wanted, period_sums
@@ -33,31 +31,23 @@ GOALS: dict[str, tuple[str, float]] = {
     "paths whose sums over all time differ from bare DuckDB's": ("==", 0),
 }
 
-PATHS: Final = 200
-DAYS: Final = 122
-TRAINS_A_DAY: Final = PATHS * 24 * 60
 ROUNDS: Final = 3
 ZONE: Final = "Europe/Rome"
 
 
 def run_once() -> dict[str, float | str]:
     """Generate, time, compare."""
-    days = scaled(DAYS, 2)
-    need_room(days * TRAINS_A_DAY * TRAIN_OCTETS)
-    with tempfile.TemporaryDirectory(prefix="pp-embedded-") as name:
-        folder = Path(name)
-        begin = time.monotonic()
-        write(MadeStore("bench", 0, PATHS, FIRST_DAY_NS, days), folder)
-        print(f"generated {days} days in {time.monotonic() - begin:.0f} s")
-        return _figures(folder, days)
+    with stores(1) as [(store, folder)]:
+        return _figures(folder, store)
 
 
-def _figures(folder: Path, days: int) -> dict[str, float | str]:
+def _figures(folder: Path, store: MadeStore) -> dict[str, float | str]:
     files = sorted((folder / "store" / "trains").glob("*/*.parquet"))
     octets = sum(file.stat().st_size for file in files)
     rollup_files = (folder / "store" / "rollups").glob("*/*.parquet")
     rollup_octets = sum(file.stat().st_size for file in rollup_files)
-    window, all_time = _window(days), ((FIRST_DAY_NS, FIRST_DAY_NS + days * DAY_NS, ""),)
+    window = _window(store.days)
+    all_time = ((store.first_day_ns, store.first_day_ns + store.days * DAY_NS, ""),)
     jobs: dict[str, Callable[[], Any]] = {
         "bare": lambda: _bare(files),
         "trains": lambda: _sums(folder, "trains", window),
@@ -74,9 +64,9 @@ def _figures(folder: Path, days: int) -> dict[str, float | str]:
     print(took)
     bare, trains, rollups = (statistics.median(took[name]) for name in jobs)
     return {
-        "trains": days * TRAINS_A_DAY,
-        "days": days,
-        "bytes per train": octets / days / TRAINS_A_DAY,
+        "trains": store.trains,
+        "days": store.days,
+        "bytes per train": octets / store.trains,
         "store, trains (GB)": octets / 1e9,
         "store, roll-ups (GB)": rollup_octets / 1e9,
         "bare DuckDB, all time (s)": bare,
@@ -95,14 +85,13 @@ def _figures(folder: Path, days: int) -> dict[str, float | str]:
 
 
 def _window(days: int) -> tuple[Piece, ...]:
-    first = datetime.fromtimestamp(FIRST_DAY_NS / 1e9, UTC).date()
     # A day more at either end: local days begin at another instant than those of the store.
-    begin, end = first - timedelta(days=1), first + timedelta(days=days + 1)
+    begin, end = FIRST_DAY - timedelta(days=1), FIRST_DAY + timedelta(days=days + 1)
     return tuple((*opening, "") for opening in openings("normal", ZONE, begin, end))
 
 
 def _sums(folder: Path, kind: Kind, pieces: tuple[Piece, ...]) -> set[tuple[str, int, int, int]]:
-    wanted = [Wanted(path_name(number), pieces, LIMIT_NS) for number in range(PATHS)]
+    wanted = [Wanted(path_name(number), pieces, LIMIT_NS) for number in range(PATHS_EACH)]
     found = period_sums(folder, kind, wanted).sums.values()
     return {(one.path, one.sent, one.received, one.within_limit) for one in found}
 

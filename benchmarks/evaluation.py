@@ -9,14 +9,10 @@ then from the roll-ups.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,8 +23,7 @@ import duckdb
 from analysis.catalogue_rows import load_catalogue
 from analysis.evaluation.evaluate import evaluate
 from analysis.evaluation.gather import Sources, gather
-from benchmarks.made_store import TRAIN_OCTETS, MadeStore, pas_name, path_name, write
-from benchmarks.scale import need_room, scaled
+from benchmarks.made_store import pas_name, path_name, stores
 from inventory.clocks import day_bounds
 from inventory.models import Configuration
 from inventory.periods import parse_period
@@ -42,41 +37,17 @@ GOALS: dict[str, tuple[str, float]] = {
 }
 
 AGENTS: Final = 5
-PATHS: Final = 1_000
-DAYS: Final = 122
-"""September to December, days of UTC; summer time ends in two of the zones."""
 ROUNDS: Final = 3
 ZONES: Final = ("Europe/Rome", "Asia/Tokyo", "America/New_York", "Asia/Kolkata")
 PERIOD: Final = parse_period("2026-3")
+"""In which summer time ends in two of the zones."""
 
 
 def run_once() -> dict[str, float | str]:
-    """Generate, evaluate, compare; $PASPROBE_BENCH_STORE keeps what is generated for next time."""
-    stores = _stores()
-    trains = sum(store.trains for store in stores)
-    kept = os.environ.get("PASPROBE_BENCH_STORE")
-    with contextlib.ExitStack() as stack:
-        place = Path(kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="pp-eval-")))
-        folders = [place / store.agent for store in stores]
-        complete = place / f"complete-{trains}"
-        if not complete.exists():
-            place.mkdir(exist_ok=True)
-            need_room(trains * TRAIN_OCTETS)
-            begin = time.monotonic()
-            for store, folder in zip(stores, folders, strict=True):
-                write(store, folder)
-            complete.touch()
-            print(f"generated {trains} trains in {time.monotonic() - begin:.0f} s")
-        return _figures(folders, trains, sum(store.paths for store in stores))
-
-
-def _stores() -> list[MadeStore]:
-    paths = PATHS // AGENTS
-    first_ns = day_bounds(date(2026, 9, 1), "UTC")[0]
-    return [
-        MadeStore(f"agent-{number}", number * paths, paths, first_ns, scaled(DAYS, 2))
-        for number in range(AGENTS)
-    ]
+    """Generate, evaluate, compare."""
+    with stores(AGENTS) as made:
+        trains = sum(store.trains for store, _ in made)
+        return _figures([folder for _, folder in made], trains, sum(s.paths for s, _ in made))
 
 
 def _figures(folders: Sequence[Path], trains: int, paths: int) -> dict[str, float | str]:

@@ -7,14 +7,21 @@ store's own compaction leaves: a file a day and kind.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
 from benchmarks.made_trains import DAY_NS, LIMIT_NS, PACKETS, made
+from benchmarks.scale import need_room, scaled
+from inventory.clocks import day_bounds
 from timeseries import duck, merged_file, store_files
 from timeseries.codec import columns, encode
 from timeseries.records import PlanRecord
@@ -24,6 +31,10 @@ MINUTE_NS: Final = 60_000_000_000
 TEMPLATES: Final = 2_000
 TRAIN_OCTETS: Final = 80
 """Of room for each, its share of a roll-up included."""
+PATHS_EACH: Final = 200
+FIRST_DAY: Final = date(2026, 9, 1)
+DAYS: Final = 122
+"""September to December, days of UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,29 @@ class MadeStore:
     def trains(self) -> int:
         """In the whole store."""
         return self.days * self.trains_a_day
+
+
+@contextlib.contextmanager
+def stores(agents: int) -> Iterator[list[tuple[MadeStore, Path]]]:
+    """Data directories of so many agents; $PASPROBE_BENCH_STORE keeps them for the next time."""
+    first_ns = day_bounds(FIRST_DAY, "UTC")[0]
+    listed = [
+        MadeStore(f"agent-{number}", number * PATHS_EACH, PATHS_EACH, first_ns, scaled(DAYS, 2))
+        for number in range(agents)
+    ]
+    kept = os.environ.get("PASPROBE_BENCH_STORE")
+    with contextlib.ExitStack() as stack:
+        place = Path(kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="pp-store-")))
+        place.mkdir(exist_ok=True)
+        for store in listed:
+            complete = place / f"{store.agent}-{store.trains}"
+            if not complete.exists():
+                need_room(store.trains * TRAIN_OCTETS)
+                begin = time.monotonic()
+                write(store, place / store.agent)
+                complete.touch()
+                print(f"generated {store.trains} trains in {time.monotonic() - begin:.0f} s")
+        yield [(store, place / store.agent) for store in listed]
 
 
 def path_name(number: int) -> str:

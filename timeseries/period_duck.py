@@ -19,7 +19,7 @@ from timeseries.period_scan import Pass
 from timeseries.period_sums import Interval, Kind, PeriodSums, Sums, Wanted, needs_jitter
 from timeseries.rollup import JITTER_20_NS, JITTER_40_NS
 
-_NAMED = 200
+_NAMED = 50
 """Paths that a query names; of more, all are grouped and the others left out at the end."""
 _FIGURES = (
     "planned", "trains", "valid", "sent", "received", "jitter_sum_ns", "jitter_count",
