@@ -30,8 +30,8 @@ from collectors.walking import ABSENT, END, UNUSABLE, Absent, Answered, Budget, 
 
 FIRST_TIMES = 3
 """The first version 3 question takes three round trips: engine ID, its clock, the question."""
-BACKSTOP_S = 60.0
-"""pysnmp's own time-out, far behind ours: it cleans up what we gave up."""
+BACKSTOP_S = 5.0
+"""How far pysnmp's own time-out is behind ours: until then it remembers what we gave up."""
 
 AUTH = {
     "md5": config.USM_AUTH_HMAC96_MD5,
@@ -296,7 +296,9 @@ class PysnmpSession:
         if self._slot is None or self._peer is None:
             family, address = await resolve(self.target)
             six = family.name == "AF_INET6"
-            self._peer = (Peer6 if six else Peer4)(address, BACKSTOP_S)
+            self._peer = (Peer6 if six else Peer4)(
+                address, FIRST_TIMES * self.target.timeout_s + BACKSTOP_S
+            )
             self._slot = self._engines.take(self.target, address)
         return self._slot, self._peer
 
