@@ -189,7 +189,7 @@ def meta_of(fetched: Fetched, trigger: str) -> Meta:
     return Meta(
         taken_ns=time.time_ns(),
         trigger=trigger,
-        by=_user(),
+        by=user_here(),
         hostname=facts.hostname,
         model=facts.model,
         serial=facts.serial,
@@ -269,7 +269,8 @@ def changed_to(session: Session, context: str) -> bool:
     return True
 
 
-def _user() -> str:
+def user_here() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

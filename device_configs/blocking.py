@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from device_configs import blocks
-from device_configs.changing import Room, Target, Wish, restore, without_timer
+from device_configs.backup import user_here
+from device_configs.changing import Room, Target, Wish, restore
+from device_configs.errors import DeviceConfigError
 from device_configs.files import locked
 from device_configs.moments import moment
 from device_configs.restore import Outcome
@@ -17,25 +18,21 @@ from inventory.operations import Device
 
 Tell = Callable[[Mapping[str, Any]], None]
 LOCK_WAIT_S = 10.0
+SMALL = Wish(small=True)
 
 
 def shut_out(
     room: Room, device: Device, address: str, until: str | None, tell: Tell
 ) -> tuple[Outcome | None, Path]:
     """Block an address; None where it was blocked already. Raises `DeviceConfigError`."""
+    contract = room.loaded.configuration.contract
+    until_ns = None
+    if until is not None:
+        until_ns = moment(until, "UTC" if contract is None else contract.timezone)
+        if until_ns <= time.time_ns():
+            raise DeviceConfigError(until, "this time is over", "give one to come, or no --until")
     with locked(room.folder / "blocks.lock", "blocks", LOCK_WAIT_S):
-        contract = room.loaded.configuration.contract
-        zone = "UTC" if contract is None else contract.timezone
-        until_ns = None if until is None else moment(until, zone)
         text, placed = blocks.blocked(room.live(device), address, device.platform, device.id)
-        outcome, file = None, room.folder / "blocks.json"
-        if placed:
-            target = Target(text, f"block of {address}")
-            outcome, file = restore(
-                room, device, target, without_timer(Wish()), tell, checked=False
-            )
-            if outcome is not None and outcome.state != "target":
-                return outcome, file
         there = blocks.load(room.folder)
         same = [b for b in there if (b.device, b.address) == (device.id, address)]
         before = same[0].placed if same else ()
@@ -44,11 +41,22 @@ def shut_out(
             address,
             same[0].since_ns if same else time.time_ns(),
             until_ns,
-            getpass.getuser(),
+            user_here(),
             # Entries that somebody put in front before us are not ours to remove.
             (*before, *(one for one in placed if one not in before)),
         )
+        # Written down first: were we killed behind the last command, nobody knew whose these are.
         blocks.save(room.folder, [*(b for b in there if b not in same), made])
+        outcome, file = None, room.folder / "blocks.json"
+        if placed:
+            target = Target(text, f"block of {address}")
+            try:
+                outcome, file = restore(room, device, target, SMALL, tell, checked=False)
+            except DeviceConfigError:
+                blocks.save(room.folder, there)
+                raise
+            if outcome is not None and outcome.state == "pre-image":
+                blocks.save(room.folder, there)
         return outcome, file
 
 
@@ -62,9 +70,7 @@ def let_in(
         outcome, file = None, room.folder / "blocks.json"
         if text != running:
             target = Target(text, f"end of the block of {block.address}")
-            outcome, file = restore(
-                room, device, target, without_timer(Wish()), tell, checked=False
-            )
+            outcome, file = restore(room, device, target, SMALL, tell, checked=False)
         if outcome is None or outcome.state == "target":
             there = blocks.load(room.folder)
             kept = [b for b in there if (b.device, b.address) != (block.device, block.address)]

@@ -141,11 +141,11 @@ def _with_list(text: str, name: str, rows: Sequence[str], *, ios: bool) -> str:
     """The text with these entries in the list; everything else as it stands."""
     kept: list[str] = []
     at: int | None = None
-    inside = False
+    inside, flat = False, True
     for line in text.replace("\r", "").split("\n"):
         bare = line.strip()
         if ios and bare.split()[:2] == ["ip", "access-list"] and bare.split()[3:4] == [name]:
-            inside, at = True, len(kept) + 1
+            inside, flat, at = True, False, len(kept) + 1
             kept.append(line)
             continue
         if inside and line.startswith(" "):
@@ -155,7 +155,6 @@ def _with_list(text: str, name: str, rows: Sequence[str], *, ios: bool) -> str:
             at = len(kept) if at is None else at
             continue
         kept.append(line)
-    flat = not ios or not any(line.startswith("ip access-list") and name in line for line in kept)
     made = [f"access-list {name} {row}" if flat else f" {row}" for row in rows]
     place = len(kept) if at is None else at
     return "\n".join([*kept[:place], *made, *kept[place:]])

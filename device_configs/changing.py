@@ -113,6 +113,9 @@ class Wish:
     undo: bool = False
     accept_s: float = 60.0
     """How long what has to be so afterwards is waited for; then everything is undone."""
+    small: bool = False
+    """A change of a line or two, taken back at once where it fails: no timer, and what somebody
+    else has left unsaved on the device stays so."""
 
 
 def require_unit(device: Device, session: Session) -> None:
@@ -185,14 +188,16 @@ def restore(
                     return None, record.file
                 reason = f"nothing had to be changed; not accepted: {'; '.join(failed)}"
                 return Outcome("target", reason, 0, saved=True), record.file
+            save = not (wish.small and _changed_since_saved(session, preimage))
             record.begin(
-                target.text, preimage, ticket=wish.ticket, origin=target.origin,
+                target.text, preimage, save=save, ticket=wish.ticket, origin=target.origin,
                 commands=len(made.commands), gaps=list(made.gaps),
             )  # fmt: skip
         else:
-            preimage = left.preimage
+            preimage, save = left.preimage, left.save
             record.go_on(left)
-        order = Order(device.id, target.text, wish.timer_minutes, accept_s=wish.accept_s)
+        timer = None if wish.small else wish.timer_minutes
+        order = Order(device.id, target.text, timer, accept_s=wish.accept_s, save=save)
         run = Restore(order, lambda: room.session(device), record, accept)
         with _until_the_end(run):
             ended = run.run(session, preimage, undo=wish.undo, resumed=left is not None)
@@ -212,6 +217,12 @@ def _left_over(device: Device, left: Unfinished) -> DeviceConfigError:
 def _saved(session: Session, running: str) -> bool:
     startup = session.startup()
     return bool(startup) and boots(startup, running, session.platform.name)
+
+
+def _changed_since_saved(session: Session, running: str) -> bool:
+    """Whether the device has a startup configuration that we see, and another than this."""
+    startup = session.startup()
+    return bool(startup) and not boots(startup, running, session.platform.name)
 
 
 def _kept(room: Room, device: Device, session: Session, wish: Wish) -> str:
@@ -257,8 +268,3 @@ def _until_the_end(run: Restore) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def without_timer(wish: Wish) -> Wish:
-    """For a change of a line or two that is taken back at once where it fails."""
-    return replace(wish, timer_minutes=None)

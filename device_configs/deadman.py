@@ -20,6 +20,7 @@ from device_configs.protocol import Protocol as Record
 from device_configs.sections import parse
 
 _FAR = re.compile(r"path (tftp|ftp|scp|sftp|https?|rcp):", re.IGNORECASE)
+_SCHEDULED = re.compile(r"^\s*reload scheduled", re.IGNORECASE | re.MULTILINE)
 _SAVE = (r"[Ss]ave\?.*$", "no\n")
 _CONFIRM = (r"\[confirm\]\s*$", "\n")
 
@@ -81,6 +82,14 @@ def is_reverting(session: Session) -> bool:
     except CommandRefused:
         return False
     return True
+
+
+def restarts_soon(session: Session) -> bool:
+    """Whether somebody has a restart scheduled (`show reload`)."""
+    try:
+        return _SCHEDULED.search(_say(session, "show reload")) is not None
+    except CommandRefused:
+        return False
 
 
 class Deadman:
@@ -157,9 +166,9 @@ class Deadman:
         return there
 
 
-def _say(session: Session, command: str) -> None:
+def _say(session: Session, command: str) -> str:
     """Type one of the commands; nothing is saved on the way."""
-    session.dialogue(command, (_SAVE, _CONFIRM))
+    return session.dialogue(command, (_SAVE, _CONFIRM))
 
 
 def _archive(text: str) -> str:

@@ -32,6 +32,8 @@ class Unfinished:
     target: str
     preimage: str
     ticket: str | None
+    save: bool
+    """Whether the target was to be saved."""
 
 
 class Protocol:
@@ -75,15 +77,16 @@ class Protocol:
             return None
         except OSError as error:
             raise disk_error(file, error) from None
-        return Unfinished(file, target, preimage, first.get("ticket"))
+        save = first.get("save", True)
+        return Unfinished(file, target, preimage, first.get("ticket"), save)
 
-    def begin(self, target: str, preimage: str, **facts: Any) -> None:
+    def begin(self, target: str, preimage: str, *, save: bool, **facts: Any) -> None:
         """Open a new protocol; nothing has been typed yet."""
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self.file = self._folder / f"{name}.jsonl"
         write_whole(self.file.with_suffix(".preimage"), preimage.encode())
         write_whole(self.file.with_suffix(".target"), target.encode())
-        self.note("begin", device=self._device, **facts)
+        self.note("begin", device=self._device, save=save, **facts)
 
     def go_on(self, left: Unfinished) -> None:
         """Write on where a killed process stopped."""

@@ -24,6 +24,9 @@ from device_configs.steps import Plan
 
 Found = TypeVar("Found")
 State = Literal["target", "pre-image", "between"]
+UNSAVED = (
+    "not saved: the device had other changes that nobody had saved; `write memory` saves them too"
+)
 TRIES = 3
 """Plans towards one end; a device that does not get there in three does not get there."""
 
@@ -60,6 +63,8 @@ class Order:
     """Between two tries."""
     accept_s: float = 0.0
     """How long what has to be so afterwards is waited for."""
+    save: bool = True
+    """Whether the target is to be there after a restart too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +291,8 @@ class Restore:
                     "the timer ran out and took the changes back",
                     "wait: they are made again",
                 )
+            if not self._order.save:
+                return Outcome("target", UNSAVED, self._commands, saved=False)
             session = self._open()
             answer = session.save()
             if answer.error is not None:
@@ -371,6 +378,13 @@ class Restore:
         if minutes is None or not _has_timer(platform):
             self._record.note("no timer")
             return
+        if not resumed and self._asked(deadman.restarts_soon):
+            raise DeviceConfigError(
+                self._order.device,
+                "somebody has a restart of it scheduled (`show reload`), which our timer would "
+                "replace",
+                "see whose it is; `reload cancel` calls it off",
+            )
         if deadman.can_revert(platform, self._preimage, self._order.target):
             if not resumed and self._asked(deadman.is_reverting):
                 raise DeviceConfigError(

@@ -195,6 +195,7 @@ def test_an_address_is_blocked_listed_and_let_in_again(desk: Desk, devices: Any)
     assert desk.config("allow", "fw-1", "192.0.2.7").stdout == "nothing is blocked there\n"
     desk.refused("block", "fw-1", "192.0.2.999", says="192.0.2.999")
     desk.refused("block", "fw-1", "192.0.2.7", "--until", "tomorrow", says="tomorrow")
+    desk.refused("block", "fw-1", "192.0.2.7", "--until", "2011-03-06", says="this time is over")
     desk.refused("block", "fw-9", "192.0.2.7", says="no such [[device]]")
     desk.refused("allow", says="name both, or --expired")
     desk.refused("allow", "fw-9", "192.0.2.7", says="no such [[device]]")
@@ -202,12 +203,15 @@ def test_an_address_is_blocked_listed_and_let_in_again(desk: Desk, devices: Any)
 
 def test_a_block_whose_time_is_over_ends_and_one_lost_device_holds_up_no_other(desk: Desk) -> None:
     before = desk.device.running()
-    past = "2011-03-06T06:00Z"
-    assert desk.json(0, "block", "fw-1", "192.0.2.7", "--until", past)["state"] == "target"
-    assert desk.json(1, "blocks")[0]["expired"]
+    until = "2100-03-06T06:00Z"
+    assert desk.json(0, "block", "fw-1", "192.0.2.7", "--until", until)["state"] == "target"
+    assert not desk.json(0, "blocks")[0]["expired"]
     kept = desk.folder / "kept" / "blocks.json"
-    rows = json.loads(kept.read_text())
-    kept.write_text(json.dumps([{**rows[0], "device": "gone"}, *rows]))
+    (row,) = json.loads(kept.read_text())
+    # Its time passes, and so does that of one on a device that is in no file any more.
+    row["until_ns"] = 1_300_000_000_000_000_000
+    kept.write_text(json.dumps([{**row, "device": "gone"}, row]))
+    assert [one["expired"] for one in desk.json(1, "blocks")] == [True, True]
     said = desk.json(1, "allow", "--expired")
     assert [one["device"] for one in said] == ["gone", "fw-1"]
     assert said[1]["state"] == "allowed"

@@ -186,6 +186,15 @@ def test_no_timer_is_armed_that_would_bring_back_something_else(bench: Any) -> N
         assert it.device.running().count("WEB") == 0
 
 
+def test_a_restart_that_somebody_else_has_scheduled_is_not_replaced(bench: Any) -> None:
+    with bench() as it:
+        it.device.reload_in(60)
+        with pytest.raises(DeviceConfigError, match="restart of it scheduled"):
+            it.restore()
+        assert it.device.pending == "reload"
+        assert it.device.configured() == []
+
+
 def test_a_block_goes_in_front_and_allow_brings_back_exactly_what_was(
     bench: Any, devices: Any
 ) -> None:
@@ -200,6 +209,61 @@ def test_a_block_goes_in_front_and_allow_brings_back_exactly_what_was(
         assert len(block.placed) == 2
         blocking.let_in(it.room, it.known, block, lambda _: None)
         assert it.device.same_as(it.running), it.device.difference(it.running)
+        assert blocks.load(it.room.folder) == ()
+
+
+def test_a_block_that_was_killed_at_its_end_is_known_and_can_be_taken_back(bench: Any) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Any) -> None:
+        if event["event"] == "end":
+            raise Killed
+
+    with bench() as it:
+        with pytest.raises(Killed):
+            blocking.shut_out(it.room, it.known, "203.0.113.9", None, kill)
+        assert not it.device.same_as(it.running), "it is on the device"
+        (block,) = blocks.load(it.room.folder)
+        with pytest.raises(DeviceConfigError, match="--resume"):
+            blocking.let_in(it.room, it.known, block, lambda _: None)
+        outcome, _ = restore(it.room, it.known, None, Wish(resume=True), lambda _: None)
+        assert outcome is not None
+        assert outcome.good
+        blocking.shut_out(it.room, it.known, "203.0.113.9", None, lambda _: None)
+        assert blocks.load(it.room.folder) == (block,), "the entries are still known as ours"
+        blocking.let_in(it.room, it.known, block, lambda _: None)
+        assert it.device.same_as(it.running), it.device.difference(it.running)
+
+
+def test_a_block_that_did_not_come_about_is_not_listed(bench: Any, devices: Any) -> None:
+    with bench() as it:
+        it.device.faults.append(devices.Fault("refuse", at=1))
+        outcome, _ = blocking.shut_out(it.room, it.known, "203.0.113.9", None, lambda _: None)
+        assert outcome.state == "pre-image"
+        assert blocks.load(it.room.folder) == ()
+
+
+def test_a_block_leaves_unsaved_what_somebody_else_has_not_saved(bench: Any) -> None:
+    with bench() as it:
+        it.device.type("domain-name example.org")
+        startup = it.device.startup
+        outcome, file = blocking.shut_out(it.room, it.known, "203.0.113.9", None, lambda _: None)
+        assert (outcome.state, outcome.saved, outcome.good) == ("target", False, False)
+        assert "write memory" in outcome.reason
+        assert it.device.startup == startup
+        assert json.loads(file.read_text().splitlines()[0])["save"] is False
+        (block,) = blocks.load(it.room.folder)
+        blocking.let_in(it.room, it.known, block, lambda _: None)
+        assert it.device.startup == startup
+        assert "domain-name example.org" in it.device.running()
+
+
+def test_a_block_until_a_time_that_is_over_is_refused(bench: Any) -> None:
+    with bench() as it:
+        with pytest.raises(DeviceConfigError, match="this time is over"):
+            blocking.shut_out(it.room, it.known, "203.0.113.9", "2011-03-06", lambda _: None)
+        assert it.device.configured() == []
         assert blocks.load(it.room.folder) == ()
 
 

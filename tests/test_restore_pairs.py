@@ -7,6 +7,7 @@ says where they come from). A seeded tenth here, all in `make soak`.
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,25 @@ def lines_of(device: Any) -> set[tuple[str, str]]:
     }
 
 
+TASK = re.compile(
+    r"(?:ip )?route (?:\S+ )?[\d.]+ [\d.]+(?= [\d.]+)|ip address(?! .* secondary)(?: [a-z]\S*)?|"
+    r"ip default-gateway|static \(\S+\) (?:tcp |udp )?\S+(?: \d+)?|global \(\S+\) \d+|"
+    r"nat \(\S+\) (?:\d+ \S+|source \S+ \S+)|nat \("
+)
+"""What a line is for, whatever it says of it: a way to a network, an interface's own address, the
+translation of an address."""
+
+
+def tasks_of(device: Any) -> dict[tuple[str, str], set[str]]:
+    """The lines that stand for each task, by section."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for place, lines in device.config.snapshot().items():
+        for line in lines:
+            if task := TASK.match(line):
+                found.setdefault((place, task[0]), set()).add(line)
+    return found
+
+
 class Watched:
     """A device that carries out a plan, and what went wrong at which command."""
 
@@ -58,6 +78,9 @@ class Watched:
         self.held = [(flow, now) for flow, now, then in both if now == then]
         self.staying = lines_of(self.device) & lines_of(after)
         """What both have, and so should be there all the time."""
+        self.tasks = tasks_of(self.device)
+        self.lasting = self.tasks.keys() & tasks_of(after).keys()
+        """What something stands for in both, and so should all the time."""
         self.wrong: list[str] = []
 
     def carry_out(self, commands: tuple[str, ...]) -> None:
@@ -82,6 +105,11 @@ class Watched:
             for place, line in self.staying - lines_of(self.device):
                 if line not in self.gaps:
                     self.wrong.append(f"{where}: {place} {line} is gone meanwhile")
+                    return
+            before, self.tasks = self.tasks, tasks_of(self.device)
+            for task in (self.lasting & before.keys()) - self.tasks.keys():
+                if not any(line in self.gaps for line in before[task]):
+                    self.wrong.append(f"{where}: nothing stands for {task} meanwhile")
                     return
             for flow, wanted in self.held:
                 if self.device.permits(flow) is not wanted:
