@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,6 +33,10 @@ def shut_out(
         until_ns = moment(until, "UTC" if contract is None else contract.timezone)
         if until_ns <= time.time_ns():
             raise DeviceConfigError(until, "this time is over", "give one to come, or no --until")
+    if (whose := _our_way_in(device).get(address)) is not None:
+        raise DeviceConfigError(
+            device.id, f"{address} is {whose}, so we would shut ourselves out", "block another"
+        )
     with locked(room.folder / "blocks.lock", "blocks", LOCK_WAIT_S):
         text, placed = blocks.blocked(room.live(device), address, device.platform, device.id)
         there = blocks.load(room.folder)
@@ -58,6 +64,22 @@ def shut_out(
             if outcome is not None and outcome.state == "pre-image":
                 blocks.save(room.folder, there)
         return outcome, file
+
+
+def _our_way_in(device: Device) -> dict[str, str]:
+    """The addresses that our session needs, as far as this host knows them."""
+    found: dict[str, str] = {}
+    gate = device.host if device.jump is None else device.jump.host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        # Nothing is sent: the kernel resolves and chooses the address to come from.
+        probe.connect((gate, 9))
+        if device.jump is None:
+            found[probe.getsockname()[0]] = "where our session comes from"
+        else:
+            found[probe.getpeername()[0]] = "the jump host"
+    # Last, for on loopback both are one.
+    found[device.host] = "the device's own address"
+    return found
 
 
 def let_in(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from device_configs import plan_asa, plan_ios
 from device_configs.aces import one_spelling
@@ -30,6 +31,8 @@ class Placed:
     behind: str | None = None
     """Where it stood further down before: the entry in front of it there; empty, at the front.
     None: it was not in the list."""
+    number: int | None = None
+    """Its sequence number there, where the device shows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +71,28 @@ def blocked(
     placed: list[Placed] = []
     text = running
     for name in dict.fromkeys(names):
-        rows = list(found.lists[name])
+        rows = _rows(text, ios=ios)[name]
         standard = ios and _is_standard(running, name)
-        extended = any(row.startswith("extended ") for row in rows)
+        extended = any(row.entry.startswith("extended ") for row in rows)
         wanted = [f"deny host {address}"] if standard else entries
         wanted = [f"extended {entry}" if extended else entry for entry in wanted]
-        spelled = [one_spelling(row, wildcard=ios) for row in rows]
-        front = [one_spelling(entry, wildcard=ios) for entry in wanted]
-        if spelled[: len(front)] == front:
-            continue
-        for entry, plain in zip(wanted, front, strict=True):
-            behind = None
+        spelled = [one_spelling(row.entry, wildcard=ios) for row in rows]
+        first_permit = next((i for i, one in enumerate(spelled) if _permits(one)), len(rows))
+        front: list[_Row] = []
+        for entry in wanted:
+            plain = one_spelling(entry, wildcard=ios)
+            if plain in spelled[:first_permit]:
+                continue
+            behind, number = None, None
             if plain in spelled:
                 place = spelled.index(plain)
-                behind = rows[place - 1] if place else ""
+                behind = rows[place - 1].entry if place else ""
+                number = rows[place].number
                 del rows[place], spelled[place]
-            placed.append(Placed(name, entry, behind))
-        text = _with_list(text, name, [*wanted, *rows], ios=ios)
+            placed.append(Placed(name, entry, behind, number))
+            front.append(_Row(None, entry))
+        if front:
+            text = _with_list(text, name, _in_front(front, rows), ios=ios)
     return text, tuple(placed)
 
 
@@ -93,21 +101,51 @@ def allowed(running: str, block: Block, platform: str) -> str:
     ios = family(platform, running) == "ios"
     text = running
     for name in dict.fromkeys(one.list for one in block.placed):
-        rows = list(_filters(text, ios=ios).lists.get(name, ()))
+        rows = _rows(text, ios=ios).get(name, [])
         for one in block.placed:
             if one.list != name:
                 continue
             plain = one_spelling(one.entry, wildcard=ios)
-            spelled = [one_spelling(row, wildcard=ios) for row in rows]
+            spelled = [one_spelling(row.entry, wildcard=ios) for row in rows]
             if plain not in spelled:
                 continue
             row = rows.pop(spelled.index(plain))
             if one.behind is not None:
                 before = one_spelling(one.behind, wildcard=ios)
-                spelled = [one_spelling(other, wildcard=ios) for other in rows]
-                rows.insert(spelled.index(before) + 1 if before in spelled else 0, row)
+                spelled = [one_spelling(other.entry, wildcard=ios) for other in rows]
+                place = spelled.index(before) + 1 if before in spelled else 0
+                rows.insert(place, _Row(one.number, row.entry))
         text = _with_list(text, name, rows, ios=ios)
     return text
+
+
+class _Row(NamedTuple):
+    """One entry of a list."""
+
+    number: int | None
+    """Where the configuration shows sequence numbers (IOS)."""
+    entry: str
+
+
+def _rows(text: str, *, ios: bool) -> dict[str, list[_Row]]:
+    lines = parse(text)
+    if ios:
+        numbered = plan_ios.lists_in(lines).items()
+        return {name: [_Row(*entry) for entry in one.entries] for name, one in numbered}
+    lists = plan_asa.filters(lines).lists.items()
+    return {name: [_Row(None, entry) for entry in entries] for name, entries in lists}
+
+
+def _in_front(front: Sequence[_Row], rows: Sequence[_Row]) -> list[_Row]:
+    """New rows before the others, numbered where there is room, so that no other number changes."""
+    start = (rows[0].number or 0) - len(front) if rows else 0
+    if start < 1:
+        return [*front, *rows]
+    return [*(_Row(start + i, row.entry) for i, row in enumerate(front)), *rows]
+
+
+def _permits(entry: str) -> bool:
+    return entry.removeprefix("extended ").startswith("permit ")
 
 
 def _entries(address: str, device: str) -> list[str]:
@@ -137,8 +175,14 @@ def _is_standard(running: str, name: str) -> bool:
     return found is not None and found.header.startswith("ip access-list standard")
 
 
-def _with_list(text: str, name: str, rows: Sequence[str], *, ios: bool) -> str:
-    """The text with these entries in the list; everything else as it stands."""
+def _with_list(text: str, name: str, rows: Sequence[_Row], *, ios: bool) -> str:
+    """The text with these entries in the list; everything else as it stands.
+
+    Numbers are written where all have one and they rise; otherwise the planner gives new ones.
+    """
+    numbers = [row.number for row in rows]
+    risen = None not in numbers and numbers == sorted(set(numbers), key=lambda one: one or 0)
+    entries = [f"{row.number} {row.entry}" if risen else row.entry for row in rows]
     kept: list[str] = []
     at: int | None = None
     inside, flat = False, True
@@ -155,7 +199,7 @@ def _with_list(text: str, name: str, rows: Sequence[str], *, ios: bool) -> str:
             at = len(kept) if at is None else at
             continue
         kept.append(line)
-    made = [f"access-list {name} {row}" if flat else f" {row}" for row in rows]
+    made = [f"access-list {name} {entry}" if flat else f" {entry}" for entry in entries]
     place = len(kept) if at is None else at
     return "\n".join([*kept[:place], *made, *kept[place:]])
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from device_configs.access_lists import edits
 from device_configs.groups import Groups
 from device_configs.intersections import permitted_by_both
 from device_configs.sections import Path
@@ -137,6 +138,17 @@ class _Change:
             missing = old is None or new is None
             self._edits[name] = None if missing else self.dialect.edit(name, old or (), new or ())
         return self._edits[name]
+
+    def ways(self, name: str) -> set[str]:
+        """Where the edits of a list lead, each by itself: `narrower`, `wider`, both or neither."""
+        old, new = self.now.lists[name], self.then.lists[name]
+        script = edits(*([self.dialect.spelling(e) for e in side] for side in (old, new)))
+        if script.moved or not new:
+            return set()
+        added = {_action(new[one.index]) for one in script.inserts} - {"remark"}
+        gone = {_action(old[index]) for index in script.surplus} - {"remark"}
+        found = {"narrower"} if added <= {"deny"} and gone <= {"permit"} else set()
+        return found | ({"wider"} if added <= {"permit"} and gone <= {"deny"} else set())
 
     def renamed_meaning(self, name: str) -> bool:
         """Whether what a list names, before or after, changes its meaning."""
@@ -284,7 +296,7 @@ def _narrowed(change: _Change, work: _Work, copies: dict[str, tuple[str, ...]]) 
         return old != new or not kept or (old is not None and change.renamed_meaning(old))
 
     moving = [slot for slot in slots if changes(slot)]
-    if len(moving) < 2:
+    if len(moving) < 2 or _one_way(change, moving):
         return set()
     between = _between(change, moving)
     if between is None:
@@ -329,6 +341,21 @@ def _narrowed(change: _Change, work: _Work, copies: dict[str, tuple[str, ...]]) 
     return set(moving)
 
 
+def _one_way(change: _Change, moving: Sequence[str]) -> bool:
+    """Whether these slots keep their lists, and every single edit of them takes packets away, or
+    every one lets more through: what both configurations say of a packet then holds throughout."""
+    now, then = change.now, change.then
+    names = {then.slots.get(slot, "") for slot in moving}
+    if (
+        any(now.slots.get(slot) != then.slots.get(slot) for slot in moving)
+        or not names <= now.lists.keys() & then.lists.keys()
+        or any(change.renamed_meaning(name) or change.edit(name) is None for name in names)
+    ):
+        return False
+    ways = [change.ways(name) for name in names]
+    return any(all(way in found for found in ways) for way in ("narrower", "wider"))
+
+
 _Lists = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of the lists that filter in a slot now and then."""
 
@@ -355,6 +382,12 @@ def _between(change: _Change, moving: Sequence[str]) -> dict[str, tuple[str, ...
             return None
         found[slot] = both
     return found
+
+
+def _action(entry: str) -> str:
+    """`permit`, `deny` or `remark`."""
+    first, second = entry.split()[:2]
+    return second if first in ("extended", "standard") else first
 
 
 def _is_out(slot: str) -> bool:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from device_configs.access_lists import edits
+from device_configs.access_lists import Edits, edits
 from device_configs.aces import one_spelling
 from device_configs.filters import Command, Filters, filter_steps
 from device_configs.sections import Line, Path
@@ -213,10 +213,12 @@ class _Dialect:
         wanted = new.numbers
         if not script:
             return self._renumbered(name, old.numbers, wanted)
+        if (commands := _by_own_numbers(old, new, script)) is not None:
+            return commands
         end = _progression(wanted) if wanted is not None else (10, 10)
         if end is None:
             return None
-        commands: list[Command] = [((), f"ip access-list resequence {name} {_ROOM} {_ROOM}")]
+        commands = [((), f"ip access-list resequence {name} {_ROOM} {_ROOM}")]
         gone = set(script.surplus)
         place = 0
         kept_at = {e: (i + 1) * _ROOM for i, e in enumerate(spelled_now) if i not in gone}
@@ -268,6 +270,20 @@ class _Dialect:
         path, _, way = slot.rpartition(" / ")
         command = "access-class" if path.startswith("line ") else "ip access-group"
         return [((path,), f"no {command} {name} {way}")]
+
+
+def _by_own_numbers(old: _List, new: _List, script: Edits) -> list[Command] | None:
+    """Where what stays keeps its number and what comes has one that nothing has today."""
+    if old.numbers is None or new.numbers is None:
+        return None
+    coming = [new.entries[one.index] for one in script.inserts]
+    staying_now = [n for i, n in enumerate(old.numbers) if i not in set(script.surplus)]
+    inserted = {one.index for one in script.inserts}
+    staying_then = [n for i, n in enumerate(new.numbers) if i not in inserted]
+    if staying_now != staying_then or not {n for n, _ in coming}.isdisjoint(old.numbers):
+        return None
+    commands: list[Command] = [((new.header,), f"{number} {entry}") for number, entry in coming]
+    return commands + [((new.header,), f"no {old.numbers[index]}") for index in script.surplus]
 
 
 def _progression(numbers: list[int]) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from device_configs.plan import equal
 from device_configs.restore import Outcome
 from device_configs.risk import TargetRefused
 from inventory.load import load
-from inventory.operations import Device
+from inventory.operations import Device, Jump
 
 ASA = """\
 hostname fw-1
@@ -257,6 +257,20 @@ def test_a_block_leaves_unsaved_what_somebody_else_has_not_saved(bench: Any) -> 
         blocking.let_in(it.room, it.known, block, lambda _: None)
         assert it.device.startup == startup
         assert "domain-name example.org" in it.device.running()
+
+
+def test_a_block_of_the_address_that_our_session_needs_is_refused(bench: Any) -> None:
+    with bench() as it:
+        with pytest.raises(DeviceConfigError, match="shut ourselves out"):
+            blocking.shut_out(it.room, it.known, it.box.host, None, lambda _: None)
+        jump = it.known.model_copy(
+            update={"host": "192.0.2.1", "jump": Jump(host="localhost", login=it.known.login)}
+        )
+        for address, whose in (("127.0.0.1", "the jump host"), ("192.0.2.1", "the device's own")):
+            with pytest.raises(DeviceConfigError, match=whose):
+                blocking.shut_out(it.room, jump, address, None, lambda _: None)
+        assert it.device.configured() == []
+        assert blocks.load(it.room.folder) == ()
 
 
 def test_a_block_until_a_time_that_is_over_is_refused(bench: Any) -> None:
