@@ -51,11 +51,18 @@ class MailServer:
         with self.lock:
             return sorted(address for to, _ in self.accepted for address in to)
 
+
+class _Handler:
+    """What aiosmtpd asks; it reads every attribute at every connection, so there are few."""
+
+    def __init__(self, kept: MailServer) -> None:
+        self._kept = kept
+
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Agree, unless this address has an answer of its own."""
-        answer = self.recipient_answers.get(address)
+        answer = self._kept.recipient_answers.get(address)
         if answer is not None:
             return answer
         envelope.rcpt_tos.append(address)
@@ -63,14 +70,14 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Accept the message, or do what was asked for."""
-        with self.lock:
-            if self.data_answers:
-                return self.data_answers.pop(0)
+        with self._kept.lock:
+            if self._kept.data_answers:
+                return self._kept.data_answers.pop(0)
             assert isinstance(envelope.content, bytes)
-            self.accepted.append((list(envelope.rcpt_tos), envelope.content))
-        if self.after_end is not None:
-            await asyncio.to_thread(self.after_end)
-        if self.drop_after_end:
+            self._kept.accepted.append((list(envelope.rcpt_tos), envelope.content))
+        if self._kept.after_end is not None:
+            await asyncio.to_thread(self._kept.after_end)
+        if self._kept.drop_after_end:
             assert server.transport is not None
             server.transport.abort()
             await asyncio.sleep(0)
@@ -83,7 +90,7 @@ class MailServer:
         assert isinstance(data, LoginPassword)
         good = (data.login, data.password) == (b"pasprobe", b"a secret of the tests")
         if good:
-            self.logins.append(mechanism)
+            self._kept.logins.append(mechanism)
         return AuthResult(success=good, handled=False)
 
 
@@ -93,18 +100,19 @@ def smtp(
 ) -> Iterator[MailServer]:
     """A server on 127.0.0.1 until the block ends."""
     server = MailServer()
+    handler = _Handler(server)
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
     controller = Controller(
-        server,
+        handler,
         hostname=server.host,
         port=server.port,
         ssl_context=context if security == "tls" else None,
         tls_context=context if security == "starttls" else None,
         require_starttls=security == "starttls",
-        authenticator=server.authenticate if login else None,
+        authenticator=handler.authenticate if login else None,
         auth_required=login and security == "starttls",
         # Over TLS from the first octet on, aiosmtpd does not see that there is TLS.
         auth_require_tls=login and security == "starttls",
