@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from device_configs.change_options import (
+from device_configs.options import (
     ConfigOption,
     DeviceArgument,
     DevicesArgument,
@@ -184,6 +184,8 @@ def allow(
             known = device_of(config, one.device)
             outcome, _ = let_in(room, known, one, quiet if as_json else told)
             state = "allowed" if outcome is None or outcome.good else outcome.reason
+            if outcome is not None and outcome.state == "target" and not outcome.good:
+                state = f"allowed, {outcome.reason}"
         except DeviceConfigError as error:
             if not expired:
                 raise

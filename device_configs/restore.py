@@ -10,43 +10,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeVar
+from typing import Literal
 
 from device_configs import deadman
 from device_configs.errors import CommandRefused, DeviceConfigError, SessionLost
+from device_configs.lifeline import TRIES, Lifeline, Session
 from device_configs.masking import masked
 from device_configs.plan import boots, plan
 from device_configs.platforms import Platform
 from device_configs.protocol import Protocol as Record
 from device_configs.sections import revealed, uncovered, without_lost
-from device_configs.session import Answer
 from device_configs.steps import Plan
 
-Found = TypeVar("Found")
 State = Literal["target", "pre-image", "between"]
 UNSAVED = (
     "not saved: the device had other changes that nobody had saved; `write memory` saves them too"
 )
-TRIES = 3
-"""Plans towards one end; a device that does not get there in three does not get there."""
-
-
-class Session(Protocol):
-    """What a restore asks of `session.Session`."""
-
-    platform: Platform
-
-    def running(self) -> str: ...
-    def startup(self) -> str: ...
-    def configure(
-        self,
-        lines: Sequence[str],
-        stop: Callable[[Answer], bool] = ...,
-        timeout_s: float | None = None,
-    ) -> list[Answer]: ...
-    def dialogue(self, command: str, answers: Sequence[tuple[str, str]]) -> str: ...
-    def save(self) -> Answer: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +81,13 @@ class Restore:
         accept: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._order = order
-        self._connect = connect
         self._record = record
         self._accept = accept
-        self._session: Session | None = None
         self._preimage = ""
         self._deadman = deadman.Deadman(record)
+        self._lifeline = Lifeline(
+            order.device, connect, record, self._deadman.rearm, order.reconnect_s, order.pause_s
+        )
         self._commands = 0
         self._stopped = ""
         self._undoing = False
@@ -128,7 +108,7 @@ class Restore:
         was killed at it. `DeviceConfigError` where nothing was typed, because the timer cannot be
         armed.
         """
-        self._session = session
+        self._lifeline.take(session)
         self._preimage = preimage
         self._deadman.begin(
             session.platform,
@@ -138,7 +118,7 @@ class Restore:
         )
         gaps: tuple[str, ...] = ()
         try:
-            gaps = self._asked(self._planned).gaps
+            gaps = self._lifeline.asked(self._planned).gaps
             if undo:
                 return self._ended(self._undo("asked for"), gaps)
             self._arm(resumed=resumed)
@@ -169,7 +149,7 @@ class Restore:
             try:
                 return then()
             except SessionLost as lost:
-                self._lost(lost)
+                self._lifeline.lost(lost)
                 if not left:
                     raise
         raise AssertionError("unreachable: the last try returns or raises")
@@ -181,7 +161,7 @@ class Restore:
         """
         typed = ""
         for _ in range(TRIES):
-            session = self._open()
+            session = self._lifeline.open()
             try:
                 left = self._left(session, typed, end)
                 if not left:
@@ -192,8 +172,8 @@ class Restore:
             except SessionLost as lost:
                 # It may have restarted, and then has another secret behind the same mask.
                 typed = ""
-                self._lost(lost)
-        left = self._asked(lambda session: self._left(session, typed, end))
+                self._lifeline.lost(lost)
+        left = self._lifeline.asked(lambda session: self._left(session, typed, end))
         if left:
             raise _Stop(
                 f"after {TRIES} plans {len(left.commands)} commands are still to be done, "
@@ -240,7 +220,7 @@ class Restore:
                 self._record.note("not yet accepted", failed=failed)
                 said = failed
             time.sleep(self._order.pause_s)
-            self._deadman.prolong(self._open())
+            self._deadman.prolong(self._lifeline.open())
         if self._stopped:
             raise _Stop(self._stopped)
 
@@ -255,7 +235,7 @@ class Restore:
 
     def _taken_back(self, reason: str) -> Outcome:
         """Disarm; what a killed process has saved already is saved over."""
-        session = self._open()
+        session = self._lifeline.open()
         self._deadman.call_off(session)
         startup = session.startup()
         if not _boots(session, startup, self._typeable) and _boots(
@@ -285,7 +265,7 @@ class Restore:
         """Accept, disarm, save, compare what will be there after a restart."""
         self._check_acceptance()
         try:
-            if not self._deadman.call_off(self._open()):
+            if not self._deadman.call_off(self._lifeline.open()):
                 raise SessionLost(
                     self._order.device,
                     "the timer ran out and took the changes back",
@@ -293,7 +273,7 @@ class Restore:
                 )
             if not self._order.save:
                 return Outcome("target", UNSAVED, self._commands, saved=False)
-            session = self._open()
+            session = self._lifeline.open()
             answer = session.save()
             if answer.error is not None:
                 return Outcome("target", f"not saved: {answer.error}", self._commands, saved=False)
@@ -322,63 +302,17 @@ class Restore:
             whole.state, over=whole.state != "between" or bool(whole.unproven),
             reason=whole.reason, commands=whole.commands, saved=whole.saved, gaps=list(whole.gaps),
         )  # fmt: skip
-        self._drop()
+        self._lifeline.drop()
         return whole
-
-    # -- the session ------------------------------------------------------------------------------
-
-    def _open(self) -> Session:
-        """The session, or a new one; `SessionLost` when the device stays away."""
-        if self._session is not None:
-            return self._session
-        until = time.monotonic() + self._order.reconnect_s
-        while True:
-            try:
-                session = self._connect()
-                self._deadman.rearm(session)
-            except DeviceConfigError as error:
-                if time.monotonic() >= until:
-                    raise SessionLost(
-                        self._order.device,
-                        f"no session for {self._order.reconnect_s:g} s ({error})",
-                        "see to the device; `--resume` goes on, `--undo` goes back",
-                    ) from None
-                time.sleep(self._order.pause_s)
-            else:
-                self._record.note("connected")
-                self._session = session
-                return session
-
-    def _asked(self, what: Callable[[Session], Found]) -> Found:
-        """An answer of the device, asked for again where the session goes."""
-        for left in reversed(range(TRIES)):
-            try:
-                return what(self._open())
-            except SessionLost as lost:
-                self._lost(lost)
-                if not left:
-                    raise
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _lost(self, lost: SessionLost) -> None:
-        self._record.note("lost", reason=str(lost))
-        self._drop()
-
-    def _drop(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    # -- the dead man's timer ---------------------------------------------------------------------
 
     def _arm(self, *, resumed: bool) -> None:
         """A way back that only we can call off, where the platform has one."""
         minutes = self._order.timer_minutes
-        platform = self._open().platform
+        platform = self._lifeline.open().platform
         if minutes is None or not _has_timer(platform):
             self._record.note("no timer")
             return
-        if not resumed and self._asked(deadman.restarts_soon):
+        if not resumed and self._lifeline.asked(deadman.restarts_soon):
             raise DeviceConfigError(
                 self._order.device,
                 "somebody has a restart of it scheduled (`show reload`), which our timer would "
@@ -386,7 +320,7 @@ class Restore:
                 "see whose it is; `reload cancel` calls it off",
             )
         if deadman.can_revert(platform, self._preimage, self._order.target):
-            if not resumed and self._asked(deadman.is_reverting):
+            if not resumed and self._lifeline.asked(deadman.is_reverting):
                 raise DeviceConfigError(
                     self._order.device,
                     "somebody's `configure revert timer` runs, and would take this restore back",
@@ -396,10 +330,10 @@ class Restore:
                 return
 
         def starts(text: str) -> bool:
-            return self._asked(lambda session: _boots(session, session.startup(), text))
+            return self._lifeline.asked(lambda session: _boots(session, session.startup(), text))
 
         if not starts(self._preimage):
-            if resumed and (starts(self._order.target) or not self._asked(self._planned)):
+            if resumed and (starts(self._order.target) or not self._lifeline.asked(self._planned)):
                 # The killed process had come as far as `write memory`.
                 self._record.note("no timer")
                 return
@@ -420,7 +354,7 @@ class Restore:
         """Arm it; why the device would not, where it would not."""
         self._deadman.choose(way)
         try:
-            self._asked(self._deadman.hold)
+            self._lifeline.asked(self._deadman.hold)
         except CommandRefused as refused:
             self._deadman.choose(None)
             return refused.answer

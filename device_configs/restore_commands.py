@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from device_configs.change_options import (
+from device_configs.options import (
     ConfigOption,
     DeviceArgument,
     JsonOption,

@@ -1,4 +1,4 @@
-"""What the commands that change devices share: options, and what they print."""
+"""What the commands share: options, and what those that change devices print."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from device_configs.changing import Room
     from device_configs.restore import Outcome
     from device_configs.steps import Plan
+    from inventory.load import Loaded
     from inventory.operations import Device
 
 CONFIG_HELP = "File, or folder of *.toml; else $PASPROBE_CONFIG, ./pasprobe.toml, /etc/pasprobe/."
@@ -28,18 +29,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def room_of(config: Path | None) -> Room:
-    from device_configs.changing import Room
+def loaded_of(config: Path | None) -> Loaded:
     from inventory.load import load
 
-    return Room(load(config, environ=os.environ, resolve_secrets=False), os.environ)
+    # Each command reads the secrets it needs; one that needs none runs where there are none.
+    return load(config, environ=os.environ, resolve_secrets=False)
+
+
+def room_of(config: Path | None) -> Room:
+    from device_configs.changing import Room
+
+    return Room(loaded_of(config), os.environ)
 
 
 def device_of(config: Path | None, name: str) -> Device:
     from device_configs.errors import DeviceConfigError
     from inventory.checks import nearest
 
-    loaded = room_of(config).loaded
+    loaded = loaded_of(config)
     there = {device.id: device for device in loaded.configuration.devices}
     if name not in there:
         remedy = nearest(name, list(there)) or "add a [[device]] with this id"
@@ -60,7 +67,7 @@ def quiet(_event: Mapping[str, Any]) -> None:
 def told(event: Mapping[str, Any]) -> None:
     """One line for people; the protocol has it all."""
     if event["event"] == "group":
-        note = f"{event['note']} ({len(event['commands'])} commands, risk: {event['risk']})"
+        note = f"{event['note']} ({_commands(len(event['commands']))}, risk: {event['risk']})"
         typer.echo(f"[{event['number']}/{event['of']}] {note}")
     elif event["event"] not in ("begin", "end"):
         words = event.get("reason") or event.get("answer") or event.get("command") or ""
@@ -105,9 +112,13 @@ def print_outcome(device: str, outcome: Outcome | None, file: Path, *, as_json: 
         typer.echo(f"{device}: nothing to do")
     else:
         saved = "saved" if outcome.saved else "not saved"
-        typer.echo(f"{device}: {state}, {outcome.commands} commands, {saved}")
+        typer.echo(f"{device}: {state}, {_commands(outcome.commands)}, {saved}")
         if reason:
             typer.echo(f"reason: {reason}")
         if protocol:
             typer.echo(f"protocol: {protocol}")
     raise typer.Exit(0 if good else 1)
+
+
+def _commands(number: int) -> str:
+    return "1 command" if number == 1 else f"{number} commands"
