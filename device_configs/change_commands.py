@@ -1,8 +1,7 @@
-"""The commands `pasprobe config ...` that say or do what changes: render to rules."""
+"""The commands `pasprobe config ...` that say or do what changes: render to blocks."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ from device_configs.options import (
 
 def register(group: typer.Typer) -> None:
     """Add the commands to the group `config`."""
-    for command in (render, drift, plan, bootstrap, block, allow, blocks, rules):
+    for command in (render, drift, plan, bootstrap, block, allow, blocks):
         group.command()(command)
 
 
@@ -226,48 +225,3 @@ def blocks(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         if not found:
             typer.echo("nothing is blocked")
     raise typer.Exit(1 if late else 0)
-
-
-def rules(
-    device: DeviceArgument,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In force then; default now.")
-    ] = None,
-    hits: Annotated[bool, typer.Option("--hits", help="Ask the device for hit counts.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the security rules in force, out of the latest backup.
-
-    Example: pasprobe config rules pix-infomil --csv > rules.csv
-    """
-    from device_configs.rules import COLUMNS, hit_counts
-    from device_configs.rules import rules as rules_of
-
-    room, known = room_of(config), device_of(config, device)
-    counts = None
-    if hits:
-        command = "show access-lists" if known.platform == "cisco_ios" else "show access-list"
-        with room.session(known) as session:
-            counts = hit_counts(session.show(command), known.platform)
-    text = room.target(known, f"backup@{at}" if at else "backup").text
-    rows = [rule.as_json() for rule in rules_of(text, known.platform, counts)]
-    if as_json:
-        say(rows)
-    elif as_csv:
-        import csv
-
-        writer = csv.DictWriter(sys.stdout, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    else:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(title=f"{device}: rules in force")
-        for column in COLUMNS:
-            table.add_column(column.replace("_", " "), overflow="fold")
-        for row in rows:
-            table.add_row(*("" if row[c] is None else str(row[c]) for c in COLUMNS))
-        Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from device_configs import backup_commands, change_commands, kept_commands, restore_commands
+from device_configs import (
+    backup_commands,
+    change_commands,
+    kept_commands,
+    restore_commands,
+    rule_commands,
+)
 
 
 def register(app: typer.Typer, checks: restore_commands.Checks) -> None:
@@ -18,4 +24,5 @@ def register(app: typer.Typer, checks: restore_commands.Checks) -> None:
     backup_commands.register(group)
     kept_commands.register(group)
     change_commands.register(group)
+    rule_commands.register(group)
     restore_commands.register(group, checks)

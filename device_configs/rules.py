@@ -15,10 +15,6 @@ from device_configs.aces import ace, one_spelling
 from device_configs.filters import Filters
 from device_configs.sections import family, parse
 
-COLUMNS = (
-    "number", "list", "interface", "direction", "action", "protocol", "source", "source_port",
-    "destination", "destination_port", "options", "active", "remark", "hits",
-)  # fmt: skip
 _HITS = re.compile(r"access-list (\S+) line \d+ (.+?) \(hitcnt=(\d+)\)")
 _HITS_IOS = re.compile(r"^\s+\d+ (.+?)(?: \((\d+) match(?:es)?\))?$")
 _LIST_IOS = re.compile(r"(?:Extended|Standard) IP access list (\S+)")
