@@ -15,7 +15,7 @@ from pathlib import Path
 
 from device_configs.completeness import require_whole
 from device_configs.errors import CommandRefused, DeviceConfigError
-from device_configs.facts import Facts
+from device_configs.facts import Facts, named_by
 from device_configs.history import History, Meta, Seen, Version
 from device_configs.known_hosts import KnownHosts
 from device_configs.platforms import Platform
@@ -170,6 +170,7 @@ def fetch(session: Session) -> Fetched:
     else:
         parts["running"] = session.running()
         parts["startup"] = session.startup()
+        facts = named_by(facts, parts["running"])
     return Fetched(session.platform, facts, parts)
 
 

@@ -20,6 +20,7 @@ from device_configs.backup import (
 )
 from device_configs.backup import fetch as fetched_from
 from device_configs.errors import DeviceConfigError
+from device_configs.facts import named_by
 from device_configs.history import Meta
 from device_configs.moments import moment
 from device_configs.plan import boots, plan
@@ -140,8 +141,8 @@ def require_unit(device: Device, session: Session) -> None:
 def checked_plan(device: Device, session: Session, target: Target, wish: Wish) -> Plan:
     """The plan, after every check that needs no change. Raises `DeviceConfigError`."""
     require_unit(device, session)
-    facts = session.facts()
     running = session.running()
+    facts = named_by(session.facts(), running)
     require_same_device(device.id, target.text, facts, target.meta, replacement=wish.replacement)
     require_way_in(device, running, target.text, family(session.platform.name, running))
     return plan(running, target.text, session.platform.name)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from device_configs.platforms import Platform
+from device_configs.sections import hostname
 
 _RELEASE = (
     re.compile(r"(?:PIX Firewall|Security Appliance)(?: Software)? Version (\S+)"),
@@ -42,6 +43,8 @@ class Facts:
     failover: Literal["active", "standby"] | None
     """Its role in a failover pair; None where there is no pair."""
     multiple_contexts: bool
+    context: str
+    """The context that the session is in; empty where there are none."""
     version_text: str
     """`show version` as it came."""
 
@@ -52,15 +55,23 @@ def facts_of(platform: Platform, prompt_host: str, ask: Callable[[str], str | No
     failover = ask("show failover") if platform.has_failover else None
     mode = ask("show mode") if platform.has_contexts else None
     name = re.match(r"[^/:@]+", prompt_host)
+    multiple = re.search(r"context mode: *multiple", mode or "") is not None
     return Facts(
         hostname=prompt_host if name is None else name[0],
         model=_first(_MODEL, version),
         serial=_first(_SERIAL, version),
         release=_first(_RELEASE, version),
         failover=role_in_pair(failover or ""),
-        multiple_contexts=re.search(r"context mode: *multiple", mode or "") is not None,
+        multiple_contexts=multiple,
+        context=prompt_host.partition("/")[2].partition("/")[0] if multiple else "",
         version_text=version,
     )
+
+
+def named_by(facts: Facts, running: str) -> Facts:
+    """The facts of a context with the name that its own configuration gives it: the one in the
+    prompt is the system's."""
+    return replace(facts, hostname=hostname(running) or "") if facts.context else facts
 
 
 def role_in_pair(show_failover: str) -> Literal["active", "standby"] | None:

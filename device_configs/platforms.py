@@ -79,7 +79,8 @@ _IOS_VOLATILE = re.compile(
 _ASA_REFUSALS = re.compile(
     r"^\s*(?:ERROR|Error|% ?Error)\b|^\s*(?:Usage:|Type help)|^% ?(?:Invalid|Incomplete|Ambiguous)|"
     r"Command authorization failed|not allowed, it is being used|^Command (?:rejected|failed)|"
-    r"^Access denied|^Invalid (?:input|command)|^(?:Cannot|Can't|Unable to) |Not enough arguments|"
+    r"^Command not valid in |^Access denied|^Invalid (?:input|command)|"
+    r"^(?:Cannot|Can't|Unable to) |Not enough arguments|"
     r"^(?:Bad|Unknown) |^.{0,40}: (?:No such|not found)|does not exist"
 )
 _WARNINGS = re.compile(r"^\s*(?:WARNING|Warning|INFO|NOTE)\b.*$", re.MULTILINE)

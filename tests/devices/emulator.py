@@ -29,6 +29,7 @@ How a test gets it (fixture `devices` of tests/conftest.py, the package loaded b
         serial="...", model="...", failover=None | "active" | "standby",
         read_only=(),           # users who may show everything and configure nothing
         contexts=None,          # {"admin": text, ...}: ASA in multiple mode
+        entry="admin",          # the context whose address the sessions come to
         answer_s=0.0)           # delay of each answer
     Device.blank(platform, interfaces=(...)) is a device without a startup configuration.
 
@@ -128,6 +129,7 @@ class Device:
         failover: str | None = None,
         read_only: tuple[str, ...] = (),
         contexts: dict[str, str] | None = None,
+        entry: str = "admin",
         answer_s: float = 0.0,
     ) -> None:
         self.platform = platform
@@ -142,6 +144,7 @@ class Device:
         self.startup = startup
         self.contexts: dict[str, Configuration] = {}
         self.context_startup = dict(contexts or {})
+        self.entry = entry
         self.log: list[Entry] = []
         self.cuts: list[Cut] = []
         self.faults: list[Fault] = []
@@ -245,7 +248,7 @@ class Device:
         if self.management is None:
             return None
         with self.lock:
-            return shut_out(self.config, self.management, transport, None)
+            return shut_out(self._entered(), self.management, transport, None)
 
     @contextlib.contextmanager
     def serve(self, **options: object) -> Iterator[Box]:
@@ -270,6 +273,10 @@ class Device:
         """That of a context, or of the system."""
         return self.contexts.get(context or "", self.config)
 
+    def _entered(self) -> Configuration:
+        """Of the context that sessions come to; without contexts the only one."""
+        return self.contexts.get(self.entry, self.config)
+
     def hostname(self, context: str | None = None) -> str:
         """For the prompt; in a context it is that of the system."""
         del context
@@ -281,7 +288,7 @@ class Device:
         """Where our sessions arrive."""
         if self.management is None:
             return None
-        for one in interfaces(self.config):
+        for one in interfaces(self._entered()):
             if one.name == self.management.interface:
                 return one.address or None
         return None
@@ -358,7 +365,7 @@ class Device:
             for shell in list(self.open_sessions.values()):
                 if shell.transport == "console":
                     continue
-                reason = shut_out(self.config, self.management, shell.transport, shell.address)
+                reason = shut_out(self._entered(), self.management, shell.transport, shell.address)
                 if reason is not None:
                     self.cuts.append(Cut(command, reason))
                     self.open_sessions.pop(shell.number, None)
@@ -376,7 +383,7 @@ class Device:
         return "" if entry is None else entry.line
 
     def _users(self) -> dict[tuple[str | None, ...], Line]:
-        context = self.contexts.get("admin", self.config)
+        context = self._entered()
         return context.root.of("username")
 
     def asks_user(self, transport: str) -> bool:
@@ -405,7 +412,7 @@ class Device:
 
     def enables(self, word: str) -> bool:
         """Whether this is the enable password."""
-        root = self.contexts.get("admin", self.config).root
+        root = self._entered().root
         line = root.line("enable secret") or root.line("enable password")
         if not line:
             return word in ("", self.enable_word)

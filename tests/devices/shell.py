@@ -50,7 +50,7 @@ class Shell:
         self.privileged = False
         self.path: list[Place] = []
         self.configuring = False
-        self.context = "admin" if device.contexts else None
+        self.context = device.entry if device.contexts else None
         self.address = device.own_address()
         self.words = platforms.WORDS[device.platform]
         self.pager: int | None = None
@@ -312,6 +312,10 @@ class Shell:
             )
         if words[0] == "configure":
             return self._configure_mode(words[1:])
+        if words[0] in ("changeto", "reload") and device.contexts and device.entry != "admin":
+            # ASA CLI configuration guide, multiple context mode: only who logs in to the admin
+            # context has the rights of the system. The wording is from memory.
+            raise Refused("Command not valid in current execution space\n")
         if words[0] == "changeto" and device.contexts:
             self.context = "system" if words[1] == "system" else words[-1]
             self.path, self.configuring = [], False
