@@ -59,6 +59,7 @@ def _tables(result: Result) -> Iterator[Table]:
             title_style="bold",
             box=None,
             pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
         table.add_column("#")
         table.add_column("parameter", no_wrap=True)
@@ -76,7 +77,8 @@ def _cells(line: Line, *, charged: bool) -> Iterator[str]:
     where = " - ".join(filter(None, (line.pas, line.peer)))
     about = " ".join(filter(None, (where, line.level, line.event)))
     measured, limit = line_figures(line)
-    yield from (str(line.number), line.parameter, escape(about), f"{measured} ({limit})")
+    value = f"{measured} {limit}" if line.limit is None else f"{measured} ({limit})"
+    yield from (str(line.number), line.parameter, escape(about), value)
     yield f"[{_COLOURS[line.status]}]{line.status.value}[/]"
     if charged:
         yield str(line.penalty_eur)
