@@ -311,9 +311,9 @@ def filters(lines: Sequence[Line], lists: Mapping[str, _List]) -> Filters:
             others[found[1]] = "management"
         elif found := re.match(r"ip nat inside source list (\S+)", line.text):
             others[found[1]] = "traffic"
-    return Filters(
-        {n: tuple(e for _, e in one.entries) for n, one in lists.items()}, slots, {}, others
-    )
+    # One without entries filters nothing, as if it were not there.
+    named = {n: tuple(e for _, e in one.entries) for n, one in lists.items() if one.entries}
+    return Filters(named, slots, {}, others)
 
 
 def plan(now: Sequence[Line], then: Sequence[Line], *, several: bool = False) -> Plan:

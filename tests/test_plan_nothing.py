@@ -48,3 +48,14 @@ def test_a_list_that_is_bound_and_not_there_filters_nothing_while_it_is_written(
     commands = plan(DANGLING, later, "cisco_ios").commands
     away, back = (commands.index(f"{no}ip access-group L10 in") for no in ("no ", ""))
     assert away < commands.index("ip access-list extended L10") < back
+
+
+def test_a_list_without_entries_filters_nothing_while_it_is_filled_or_emptied() -> None:
+    empty = DANGLING.replace("line vty", "ip access-list extended L10\nline vty")
+    filled = empty.replace("L10\nline", "L10\n permit tcp any any\n permit udp any any\nline")
+    commands = plan(empty, filled, "cisco_ios").commands
+    away, back = (commands.index(f"{no}ip access-group L10 in") for no in ("no ", ""))
+    assert away < commands.index("permit udp any any") < back
+    # Entry by entry the rest would be shut out; at once nothing is.
+    assert plan(filled, empty, "cisco_ios").commands == ("no ip access-list extended L10",)
+    assert not plan(empty, DANGLING, "cisco_ios")
