@@ -10,47 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notice_cases import desk_toml
 
-CONFIG = """
+AGENT = """
 [agent]
 name = "here"
 data_dir = "data"
-[mail]
-host = "127.0.0.1"
-port = {port}
-from = "desk@operator.example"
-security = "none"
-[notices]
-own = "operator"
-provider = "provider"
-[[party]]
-id = "operator"
-name = "Operator"
-[[party]]
-id = "provider"
-name = "Provider"
-[[contact]]
-party = "provider"
-level = 1
-role = "Support"
-to = ["support@provider.example"]
-phones = ["+33 1 00"]
-[[contact]]
-party = "provider"
-level = 2
-role = "Responsable"
-to = ["responsable@provider.example"]
-cc = ["support@provider.example"]
-[escalation]
-timezone = "Europe/Paris"
-country = "FR"
 """
 
 
 class Place:
     def __init__(self, folder: Path, port: int) -> None:
         self.config = folder / "pasprobe.toml"
-        self.config.write_text(CONFIG.format(port=port))
+        self.config.write_text(AGENT + desk_toml(port))
         self.folder = folder / "data"
 
     def run(self, *words: str, code: int = 0) -> str:

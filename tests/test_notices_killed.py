@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notice_cases import desk_toml
 
 from incidents.calls import Calls
 from incidents.courier import alone, start_courier
@@ -32,46 +33,18 @@ from incidents.working_hours import rota_of
 from inventory.load import load
 
 OPERATOR = Actor("somebody", "operator")
-CONFIG = """
-[mail]
-host = "127.0.0.1"
-port = {port}
-from = "desk@operator.example"
-security = "none"
-[notices]
-own = "operator"
-provider = "provider"
-[[party]]
-id = "operator"
-name = "Operator"
-[[party]]
-id = "provider"
-name = "Provider"
-[[contact]]
-party = "provider"
-level = 1
-role = "Support"
-to = ["support@provider.example"]
-phones = ["+33 1 00"]
-[[contact]]
-party = "provider"
-level = 2
-role = "Responsable"
-to = ["responsable@provider.example"]
-cc = ["support@provider.example"]
-[escalation]
-timezone = "Europe/Paris"
-country = "FR"
+AT_ONCE = """\
 working = []
 other = [
-  {{ days = ["mon", "tue", "wed"], opens = "00:00", closes = "24:00" }},
-  {{ days = ["thu", "fri", "sat", "sun"], opens = "00:00", closes = "24:00" }},
+  { days = ["mon", "tue", "wed"], opens = "00:00", closes = "24:00" },
+  { days = ["thu", "fri", "sat", "sun"], opens = "00:00", closes = "24:00" },
 ]
 duty_days = ["holiday"]
 duty_opens = "00:00"
 duty_closes = "24:00"
 other_wait = "1s"
 """
+"""Somebody is there at any hour, and is given a second to answer."""
 
 
 def post_at(desk: Desk, config: Path) -> Post:
@@ -126,7 +99,7 @@ def test_a_desk_that_is_killed_loses_no_notice_and_repeats_none(
     chance = random.Random(20_261_122)
     with mail_servers.smtp() as server:
         config = tmp_path / "pasprobe.toml"
-        config.write_text(CONFIG.format(port=server.port))
+        config.write_text(desk_toml(server.port) + AT_ONCE)
         last = -1
         for _ in range(50 if soak else 5):
             words = (str(tmp_path), str(config), str(last + 1))
@@ -158,7 +131,7 @@ def test_a_courier_that_is_killed_repeats_no_mail_and_says_what_it_does_not_know
     with mail_servers.smtp() as server, open_desk(tmp_path) as desk:
         server.after_end = lambda: time.sleep(0.03)  # a window that is worth hitting
         config = tmp_path / "pasprobe.toml"
-        config.write_text(CONFIG.format(port=server.port))
+        config.write_text(desk_toml(server.port) + AT_ONCE)
         post = post_at(desk, config)
         box = Outbox(desk)
         for turn in range(50 if soak else 5):
@@ -189,7 +162,7 @@ def test_a_courier_that_is_killed_repeats_no_mail_and_says_what_it_does_not_know
 def test_a_courier_in_a_folder_without_a_desk_s_rights_says_so(tmp_path: Path) -> None:
     (tmp_path / "desk.sqlite").mkdir()
     config = tmp_path / "pasprobe.toml"
-    config.write_text(CONFIG.format(port=25))
+    config.write_text(desk_toml(25) + AT_ONCE)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "pasprobe", "incident", "deliver", "--config", str(config),
          "--data-dir", str(tmp_path)],
