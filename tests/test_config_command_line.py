@@ -15,31 +15,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from managed_devices import ASA, SECRETS, configuration_file, saved_device
 
 ROOT = Path(__file__).parents[1]
-ASA = """\
-hostname fw-1
-enable password enable-pw
-interface GigabitEthernet0/0
- nameif outside
- security-level 0
- ip address 198.51.100.1 255.255.255.0
-interface GigabitEthernet0/1
- nameif inside
- security-level 100
- ip address 10.0.0.1 255.255.255.0
-access-list OUT extended permit tcp any host 10.0.0.5 eq https
-access-list OUT extended deny ip any any
-access-group OUT in interface outside
-route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
-aaa authentication ssh console LOCAL
-ssh 10.0.0.0 255.255.255.0 inside
+KEY = """\
 ssh version 2
 tunnel-group 203.0.113.9 type ipsec-l2l
 tunnel-group 203.0.113.9 ipsec-attributes
  pre-shared-key the-tunnel-key
-username admin password admin-pw privilege 15
 """
+TUNNEL = ASA.replace("username admin", f"{KEY}username admin")
 EXTRA = "access-list OUT extended permit tcp any host 10.0.0.6 eq https\n"
 
 
@@ -49,7 +34,7 @@ class Desk:
     def __init__(self, folder: Path, device: Any) -> None:
         self.folder, self.device = folder, device
 
-    environ: ClassVar = {"PATH": "/usr/bin:/bin", "PW": "admin-pw", "EN": "enable-pw"}
+    environ: ClassVar = {"PATH": "/usr/bin:/bin", **SECRETS}
 
     def line(self, *words: str) -> list[str]:
         file = str(self.folder / "pasprobe.toml")
@@ -90,18 +75,12 @@ def desk(devices: Any, tmp_path: Path) -> Iterator[Desk]:
 
 @contextmanager
 def _desk(devices: Any, folder: Path) -> Iterator[Desk]:
-    text = devices.Device("asa", ASA).running()
-    device = devices.Device("asa", text, management=devices.Management("10.0.0.9", "inside"))
+    device = saved_device(devices, "asa", TUNNEL)
     (folder / "templates").mkdir()
-    (folder / "templates" / "fw.j2").write_text(text)
+    (folder / "templates" / "fw.j2").write_text(device.running())
+    more = 'template = "fw.j2"\ngroup = "core"\naccess_interface = "inside"\n'
     with device.serve() as box:
-        (folder / "pasprobe.toml").write_text(
-            '[device_configs]\nfolder = "kept"\n'
-            f'[[device]]\nid = "fw-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-            'role = "firewall"\nplatform = "cisco_asa"\ntemplate = "fw.j2"\ngroup = "core"\n'
-            'access_interface = "inside"\n'
-            'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-        )
+        configuration_file(folder, box, "fw-1", "cisco_asa", more=more)
         desk = Desk(folder, device)
         assert desk.config("trust", "fw-1", "--yes").returncode == 0
         yield desk
@@ -159,10 +138,10 @@ def test_a_restore_that_is_refused_on_the_way_ends_with_one(desk: Desk, devices:
 
 
 def test_what_cannot_be_restored_is_said_before_anything_is_typed(desk: Desk) -> None:
-    (desk.folder / "masked.cfg").write_text(ASA.replace("the-tunnel-key", "*****").replace(
+    (desk.folder / "masked.cfg").write_text(TUNNEL.replace("the-tunnel-key", "*****").replace(
         "203.0.113.9", "203.0.113.8"))  # fmt: skip
-    (desk.folder / "other.cfg").write_text(ASA.replace("hostname fw-1", "hostname fw-2"))
-    (desk.folder / "closed.cfg").write_text(ASA.replace("ssh 10.0.0.0", "telnet 10.0.0.0"))
+    (desk.folder / "other.cfg").write_text(TUNNEL.replace("hostname fw-1", "hostname fw-2"))
+    (desk.folder / "closed.cfg").write_text(TUNNEL.replace("ssh 10.0.0.0", "telnet 10.0.0.0"))
     for command in (("plan", "fw-1"), ("restore", "fw-1", "--yes")):
         for file, says in (
             ("masked.cfg", "masked"),

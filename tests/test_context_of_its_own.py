@@ -8,34 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import ASA, configuration_file, trusting_room
 
 from device_configs import blocking, blocks
 from device_configs.backup import Job, back_up, history_of, hosts_of
-from device_configs.changing import Room, Target, Wish, restore
+from device_configs.changing import Target, Wish, restore
 from device_configs.errors import DeviceConfigError
 from device_configs.risk import TargetRefused
-from device_configs.trusting import trust
-from device_configs.wire import Patience
-from inventory.load import load
 
-SHOP = """\
-hostname shop
-enable password enable-pw
-interface GigabitEthernet0/0
- nameif outside
- security-level 0
- ip address 198.51.100.1 255.255.255.0
-interface GigabitEthernet0/1
- nameif inside
- security-level 100
- ip address 10.0.0.1 255.255.255.0
-access-list OUT extended permit tcp any host 10.0.0.5 eq https
-access-group OUT in interface outside
-route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
-aaa authentication ssh console LOCAL
-ssh 10.0.0.0 255.255.255.0 inside
-username admin password admin-pw privilege 15
-"""
+SHOP = ASA.replace("fw-1", "shop").replace("access-list OUT extended deny ip any any\n", "")
 CONTEXTS = {"admin": "hostname admin\n", "shop": SHOP, "bank": SHOP.replace("shop", "bank")}
 MORE = "access-list OUT extended permit tcp any host 10.0.0.6 eq https\n"
 BOUND = "access-group OUT"
@@ -50,18 +31,8 @@ def shop(devices: Any, tmp_path: Path) -> Iterator[Any]:
         contexts={name: booted.running(name) for name in CONTEXTS},
     )  # fmt: skip
     with device.serve() as box:
-        file = tmp_path / "pasprobe.toml"
-        file.write_text(
-            f'[device_configs]\nfolder = "{tmp_path / "kept"}"\n'
-            f'[[device]]\nid = "shop"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-            'role = "firewall"\nplatform = "cisco_asa"\n'
-            'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-        )
-        environ = {"PW": "admin-pw", "EN": "enable-pw"}
-        room = Room(load(file, environ=environ), environ)
-        hosts = hosts_of(room.loaded.configuration, file)
+        room = trusting_room(configuration_file(tmp_path, box, "shop", "cisco_asa"))
         (known,) = room.loaded.configuration.devices
-        trust(known, environ, hosts, Patience(), replace=False, agree=lambda *_: True)
         yield device, room, known
 
 

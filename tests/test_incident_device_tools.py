@@ -9,40 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import ASA, LOGIN, SECRETS, saved_device, trusting_room
 from typer.testing import CliRunner
 
-from device_configs.backup import hosts_of
 from device_configs.changing import Room
-from device_configs.trusting import trust
-from device_configs.wire import Patience
 from incidents.desk import Desk, open_desk
 from incidents.device_tools import peers_of, tools
 from incidents.runbook import Seen, Situation, Tools, runbook_of
 from incidents.runbook_state import Guide
 from incidents.tickets import Actor, NewTicket
-from inventory.load import load
 from pasprobe import app
 
-ASA = """\
-hostname fw-1
-enable password enable-pw
-interface GigabitEthernet0/0
- nameif outside
- security-level 0
- ip address 198.51.100.1 255.255.255.0
-interface GigabitEthernet0/1
- nameif inside
- security-level 100
- ip address 10.0.0.1 255.255.255.0
-access-list OUT extended permit tcp any host 10.0.0.5 eq https
-access-list OUT extended deny ip any any
-access-group OUT in interface outside
-route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
-aaa authentication ssh console LOCAL
-ssh 10.0.0.0 255.255.255.0 inside
-username admin password admin-pw privilege 15
-"""
-ENVIRON = {"PW": "admin-pw", "EN": "enable-pw"}
 CONFIG = """
 [incident]
 data_dir = "{folder}"
@@ -67,7 +44,6 @@ platform = "cisco_asa"
 pas = ["roma-01"]
 peers = ["203.0.113.1"]
 snmp = {{ version = "2c", community = {{ env = "PW" }}, timeout = "100ms", retries = 0, port = 9 }}
-login = {{ user = "admin", password = {{ env = "PW" }}, enable = {{ env = "EN" }} }}
 """
 FLOW = ("outside", "inside", "tcp", "203.0.113.9", "10.0.0.5")
 
@@ -90,15 +66,11 @@ class Bench:
 
 @pytest.fixture
 def bench(devices: Any, tmp_path: Path) -> Iterator[Bench]:
-    saved = devices.Device("asa", ASA).running()
-    device = devices.Device("asa", saved, management=devices.Management("10.0.0.9", "inside"))
+    device = saved_device(devices, "asa", ASA)
     with device.serve() as box, open_desk(tmp_path) as desk:
         file = tmp_path / "pasprobe.toml"
-        file.write_text(CONFIG.format(folder=tmp_path, host=box.host, port=box.ssh_port))
-        room = Room(load(file, environ=ENVIRON), ENVIRON)
-        (known,) = room.loaded.configuration.devices
-        hosts = hosts_of(room.loaded.configuration, room.loaded.path)
-        trust(known, ENVIRON, hosts, Patience(), replace=False, agree=lambda *_: True)
+        file.write_text(CONFIG.format(folder=tmp_path, host=box.host, port=box.ssh_port) + LOGIN)
+        room = trusting_room(file)
         new = NewTicket(("ip-base",), "cut", "blocking", 1, ("roma-01",), device="fw-1")
         desk.open(new, Actor("ada", "operator"), key="one")
         yield Bench(device, room, desk, devices.Flow(*FLOW, dport=443))
@@ -107,7 +79,7 @@ def bench(devices: Any, tmp_path: Path) -> Iterator[Bench]:
 def test_access_is_blocked_until_the_server_is_back_and_allowed_then(bench: Bench) -> None:
     before = bench.device.running()
     good = {"train": lambda _: Seen(True, "10 of 10 packets came back")}
-    one = bench.guide("return-to-service", {**tools(bench.room.loaded, ENVIRON), **good})
+    one = bench.guide("return-to-service", {**tools(bench.room.loaded, SECRETS), **good})
     assert bench.device.permits(bench.flow)
     assert not one.probe("block").good
     assert one.act("block").good
@@ -124,7 +96,7 @@ def test_access_is_blocked_until_the_server_is_back_and_allowed_then(bench: Benc
 
 
 def test_allowing_what_others_have_blocked_is_left_to_them(bench: Bench) -> None:
-    given = tools(bench.room.loaded, ENVIRON)
+    given = tools(bench.room.loaded, SECRETS)
     assert given["allow-address"](bench.situation("return-to-service")).good
     given["block-address"](bench.situation("return-to-service"))
     (bench.room.folder / "blocks.json").unlink()
@@ -136,14 +108,14 @@ def test_allowing_what_others_have_blocked_is_left_to_them(bench: Bench) -> None
 
 def test_a_restore_without_a_backup_is_not_good_and_types_nothing(bench: Bench) -> None:
     before = bench.device.running()
-    seen = tools(bench.room.loaded, ENVIRON)["restore-template"](bench.situation("pix-central"))
+    seen = tools(bench.room.loaded, SECRETS)["restore-template"](bench.situation("pix-central"))
     assert not seen.good
     assert "fw-1" in seen.text
     assert bench.device.same_as(before)
 
 
 def test_a_firewall_without_a_template_gets_its_newest_backup_again(bench: Bench) -> None:
-    given = tools(bench.room.loaded, ENVIRON)
+    given = tools(bench.room.loaded, SECRETS)
     given["block-address"](bench.situation("return-to-service"))  # what it leaves is kept
     kept = bench.device.running()
     bench.device.type("no access-list OUT extended deny ip host 10.0.0.5 any")
@@ -156,7 +128,7 @@ def test_a_firewall_without_a_template_gets_its_newest_backup_again(bench: Bench
 
 
 def test_a_wrong_password_is_told_and_is_not_good(bench: Bench) -> None:
-    given = tools(bench.room.loaded, {**ENVIRON, "PW": "no"})
+    given = tools(bench.room.loaded, {**SECRETS, "PW": "no"})
     seen = given["block-address"](bench.situation("return-to-service"))
     assert not seen.good
     assert "fw-1" in seen.text
@@ -164,7 +136,7 @@ def test_a_wrong_password_is_told_and_is_not_good(bench: Bench) -> None:
 
 def test_a_tunnel_is_there_when_every_peer_of_the_firewall_has_one(bench: Bench) -> None:
     def tunnel(*there: str) -> Seen:
-        given = tools(bench.room.loaded, ENVIRON, peers=lambda _: frozenset(there))
+        given = tools(bench.room.loaded, SECRETS, peers=lambda _: frozenset(there))
         return given["tunnel"](bench.situation("pix-central"))
 
     assert tunnel("203.0.113.1", "203.0.113.2").good
@@ -194,19 +166,19 @@ def test_the_peers_of_a_firewall_are_asked_by_snmp(
     asked = known.snmp.model_copy(update={"port": fake.port, "timeout_ns": 2_000_000_000})
     device = known.model_copy(update={"host": "127.0.0.1", "snmp": asked})
     assert peers_of(device, {"PW": "public"}) == {peer}
-    given = tools(bench.room.loaded, ENVIRON, peers=lambda _: peers_of(device, {"PW": "public"}))
+    given = tools(bench.room.loaded, SECRETS, peers=lambda _: peers_of(device, {"PW": "public"}))
     assert given["tunnel"](bench.situation("pix-central")).good is good
 
 
 def test_a_firewall_that_does_not_answer_by_snmp_has_no_tunnel_to_show(bench: Bench) -> None:
-    seen = tools(bench.room.loaded, ENVIRON)["tunnel"](bench.situation("pix-central"))
+    seen = tools(bench.room.loaded, SECRETS)["tunnel"](bench.situation("pix-central"))
     assert not seen.good
 
 
 def test_the_command_line_hands_these_tools_to_the_runbook(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in ENVIRON.items():
+    for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     words = ["incident", "runbook", "1", "--book", "return-to-service", "--act", "--check"]
     done = CliRunner().invoke(app, [*words, "--done", "--config", str(bench.room.loaded.path)])

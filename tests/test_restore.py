@@ -10,36 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import ASA, configuration_file, saved_device, trusting_room
 
 from device_configs import blocking, blocks
 from device_configs.changing import Room, Target, Wish, restore
 from device_configs.errors import DeviceConfigError
-from device_configs.known_hosts import KnownHosts
 from device_configs.plan import equal
 from device_configs.restore import Outcome
 from device_configs.risk import TargetRefused
-from inventory.load import load
 from inventory.operations import Device, Jump
 
-ASA = """\
-hostname fw-1
-enable password enable-pw
-interface GigabitEthernet0/0
- nameif outside
- security-level 0
- ip address 198.51.100.1 255.255.255.0
-interface GigabitEthernet0/1
- nameif inside
- security-level 100
- ip address 10.0.0.1 255.255.255.0
-access-list OUT extended permit tcp any host 10.0.0.5 eq https
-access-list OUT extended deny ip any any
-access-group OUT in interface outside
-route outside 0.0.0.0 0.0.0.0 198.51.100.2 1
-aaa authentication ssh console LOCAL
-ssh 10.0.0.0 255.255.255.0 inside
-username admin password admin-pw privilege 15
-"""
 TARGET_LINES = (
     "object-group network WEB\n network-object host 10.0.0.6\n network-object host 10.0.0.7\n"
     "access-list OUT extended permit tcp any object-group WEB eq www\n"
@@ -70,26 +50,10 @@ class Bench:
 def bench(devices: Any, tmp_path: Path) -> Iterator[Callable[[], Any]]:
     @contextmanager
     def make(**options: Any) -> Iterator[Bench]:
-        saved = devices.Device("asa", ASA).running()
-        way = devices.Management("10.0.0.9", "inside")
-        device = devices.Device("asa", saved, management=way, **options)
+        device = saved_device(devices, "asa", ASA, **options)
         with device.serve() as box:
-            file = tmp_path / "pasprobe.toml"
-            file.write_text(
-                f'[device_configs]\nfolder = "{tmp_path / "kept"}"\n'
-                f'[[device]]\nid = "fw-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-                'role = "firewall"\nplatform = "cisco_asa"\n'
-                'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-            )
-            environ = {"PW": "admin-pw", "EN": "enable-pw"}
-            room = Room(load(file, environ=environ), environ)
-            made = Bench(device, box, room)
-            from device_configs.trusting import trust
-            from device_configs.wire import Patience
-
-            hosts = KnownHosts(room.folder / "known_hosts")
-            trust(made.known, environ, hosts, Patience(), replace=False, agree=lambda *_: True)
-            yield made
+            file = configuration_file(tmp_path, box, "fw-1", "cisco_asa")
+            yield Bench(device, box, trusting_room(file))
 
     return make
 

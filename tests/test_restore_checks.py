@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import LOGIN, SECRETS, saved_device
 
 from analysis.catalogue_rows import load_catalogue
 from incidents.errors import RefusedError
@@ -19,7 +20,7 @@ from inventory.errors import SecretError
 from inventory.load import load
 
 ROOT = Path(__file__).parents[1]
-ENVIRON = {"PW": "admin-pw", "EN": "enable-pw", "COMMUNITY": "public"}
+ENVIRON = {**SECRETS, "COMMUNITY": "public"}
 SWITCH = """\
 hostname sw
 enable secret enable-pw
@@ -63,7 +64,6 @@ port = {port}
 role = "switch"
 platform = "cisco_ios"
 {more}
-login = {{ user = "admin", password = {{ env = "PW" }}, enable = {{ env = "EN" }} }}
 """
 SNMP = (
     'snmp = {{ version = "2c", community = {{ env = "COMMUNITY" }}, timeout = "2s", '
@@ -73,7 +73,7 @@ SNMP = (
 
 def _asked(folder: Path, *words: str, more: str = "", environ: dict[str, str] = ENVIRON) -> Any:
     file = folder / "pasprobe.toml"
-    file.write_text(CONFIG.format(host="127.0.0.1", port=22, more=more))
+    file.write_text(CONFIG.format(host="127.0.0.1", port=22, more=more) + LOGIN)
     loaded = load(file, environ=environ, resolve_secrets=False)
     (device,) = loaded.configuration.devices
     return checks(loaded, device, words, load_catalogue(), environ)
@@ -138,8 +138,7 @@ def test_a_missing_community_is_told_before_anything_is_typed(tmp_path: Path) ->
 @pytest.fixture
 def desk(devices: Any, tmp_path: Path) -> Iterator[Any]:
     """`desk.restore(words)` as somebody types it, and the switch behind it."""
-    device = devices.Device("ios", SWITCH, management=devices.Management("10.0.0.9", "Vlan10"))
-    device.startup = device.running()
+    device = saved_device(devices, "ios", SWITCH, "Vlan10")
     (tmp_path / "target.cfg").write_text(device.running().replace("line vty", f"{ROUTE}\nline vty"))
 
     class Desk:
@@ -161,7 +160,7 @@ def desk(devices: Any, tmp_path: Path) -> Iterator[Any]:
             return self.config("restore", "sw-1", "--yes", *words)
 
     with device.serve() as box:
-        text = CONFIG.format(host=box.host, port=box.ssh_port, more="")
+        text = CONFIG.format(host=box.host, port=box.ssh_port, more="") + LOGIN
         (tmp_path / "pasprobe.toml").write_text(text)
         desk = Desk()
         assert desk.config("trust", "sw-1", "--yes").returncode == 0

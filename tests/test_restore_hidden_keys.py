@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import configuration_file, saved_device, trusting_room
 
 from device_configs.changing import Room, Target, Wish, restore
-from device_configs.known_hosts import KnownHosts
 from device_configs.restore import Outcome
-from device_configs.trusting import trust
-from device_configs.wire import Patience
-from inventory.load import load
 from inventory.operations import Device
 
 PIX = """\
@@ -41,7 +37,6 @@ username admin password admin-pw privilege 15
 aaa authentication ssh console LOCAL
 """
 KEY = "isakmp key first address 203.0.113.1 netmask 255.255.255.255\n"
-SECRETS = {"PW": "admin-pw", "EN": "enable-pw"}
 
 
 class Bench:
@@ -71,26 +66,10 @@ class Bench:
 
 @pytest.fixture
 def bench(devices: Any, tmp_path: Path) -> Iterator[Bench]:
-    with _made(devices, tmp_path) as made:
-        yield made
-
-
-@contextmanager
-def _made(devices: Any, folder: Path) -> Iterator[Bench]:
-    saved = devices.Device("pix6", PIX).running()
-    device = devices.Device("pix6", saved, management=devices.Management("10.0.0.9", "inside"))
+    device = saved_device(devices, "pix6", PIX)
     with device.serve() as box:
-        file = folder / "pasprobe.toml"
-        file.write_text(
-            f'[device_configs]\nfolder = "{folder / "kept"}"\n'
-            f'[[device]]\nid = "pix-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-            'role = "firewall"\nplatform = "cisco_pix"\n'
-            'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-        )
-        made = Bench(device, Room(load(file, environ=SECRETS), SECRETS))
-        hosts = KnownHosts(made.room.folder / "known_hosts")
-        trust(made.known, SECRETS, hosts, Patience(), replace=False, agree=lambda *_: True)
-        yield made
+        file = configuration_file(tmp_path, box, "pix-1", "cisco_pix")
+        yield Bench(device, trusting_room(file))
 
 
 def _not_accepted(bench: Bench, key: str) -> Outcome:

@@ -23,22 +23,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from managed_devices import SECRETS, configuration_file, trusting_room
 
 from device_configs import changing
 from device_configs.changing import Room, Target, Wish, restore
 from device_configs.errors import DeviceConfigError
-from device_configs.known_hosts import KnownHosts
 from device_configs.protocol import Protocol
 from device_configs.restore import Order, Outcome
-from device_configs.trusting import trust
-from device_configs.wire import Patience
-from inventory.load import load
 from inventory.operations import Device
 
 SEEDS = {"asa": 3, "pix6": 0, "ios": 3}
 """Pairs (tests/devices/pairs.py) of 21 to 38 commands with lists, objects, routes and users."""
 PLATFORM = {"asa": "cisco_asa", "pix6": "cisco_pix", "ios": "cisco_ios"}
-SECRETS = {"PW": "admin-pw", "EN": "enable-pw"}
 PARTS = 5
 SIDE_BY_SIDE = 4
 CHILD = """\
@@ -119,17 +115,8 @@ def bench(devices: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
         folder = tmp_path / str(next(made))
         folder.mkdir()
         with device.serve() as box:
-            file = folder / "pasprobe.toml"
-            file.write_text(
-                f'[device_configs]\nfolder = "{folder / "kept"}"\n'
-                f'[[device]]\nid = "unit-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-                f'role = "firewall"\nplatform = "{PLATFORM[platform]}"\n'
-                'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-            )
-            room = Room(load(file, environ=SECRETS), SECRETS)
-            it = Bench(case, device, room, file)
-            hosts = KnownHosts(room.folder / "known_hosts")
-            trust(it.known, SECRETS, hosts, Patience(), replace=False, agree=lambda *_: True)
+            file = configuration_file(folder, box, "unit-1", PLATFORM[platform])
+            it = Bench(case, device, trusting_room(file), file)
             device.log.clear()
             yield it
 

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from managed_devices import configuration_file, saved_device, trusting_room
 
 from device_configs import changing, deadman
 from device_configs.changing import Room, Target, Wish, restore
 from device_configs.errors import DeviceConfigError
-from device_configs.known_hosts import KnownHosts
 from device_configs.restore import Order, Outcome
-from device_configs.trusting import trust
 from device_configs.wire import Patience
-from inventory.load import load
 from inventory.operations import Device
 
 SWITCH = """\
@@ -43,7 +41,6 @@ line vty 0 4
  login local
 """
 UNSAVED = "ip route 10.9.0.0 255.255.0.0 10.0.0.2"
-SECRETS = {"PW": "admin-pw", "EN": "enable-pw"}
 REVERT, RELOAD = "configure terminal revert timer 10", "reload in 10"
 
 
@@ -103,22 +100,12 @@ def bench(devices: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
     @contextmanager
     def make() -> Iterator[Bench]:
-        saved = devices.Device("ios", SWITCH).running()
-        device = devices.Device("ios", saved, management=devices.Management("10.0.0.9", "Vlan10"))
+        device = saved_device(devices, "ios", SWITCH, "Vlan10")
         folder = tmp_path / str(next(made))
         folder.mkdir()
         with device.serve() as box:
-            file = folder / "pasprobe.toml"
-            file.write_text(
-                f'[device_configs]\nfolder = "{folder / "kept"}"\n'
-                f'[[device]]\nid = "sw-1"\nhost = "{box.host}"\nport = {box.ssh_port}\n'
-                'role = "switch"\nplatform = "cisco_ios"\n'
-                'login = { user = "admin", password = { env = "PW" }, enable = { env = "EN" } }\n'
-            )
-            it = Bench(device, Room(load(file, environ=SECRETS), SECRETS))
-            hosts = KnownHosts(it.room.folder / "known_hosts")
-            trust(it.known, SECRETS, hosts, Patience(), replace=False, agree=lambda *_: True)
-            yield it
+            file = configuration_file(folder, box, "sw-1", "cisco_ios", role="switch")
+            yield Bench(device, trusting_room(file))
 
     return make
 
