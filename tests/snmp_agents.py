@@ -340,6 +340,20 @@ def switch(ports: int, seed: int = 1) -> Tree:
     return Tree(objects)
 
 
+def firewall_with_tunnel(peer: str) -> Tree:
+    """What an ASA says that has one IKE tunnel, with the peer of this address."""
+    ike = "1.3.6.1.4.1.9.9.171.1.2.3.1"
+    return Tree(
+        {
+            "1.3.6.1.2.1.1.1.0": tlv(4, b"Cisco Adaptive Security Appliance Version 9.12(4)67"),
+            "1.3.6.1.2.1.1.2.0": oid("1.3.6.1.4.1.9.1.2114"),
+            "1.3.6.1.2.1.1.3.0": number(1_000, 0x43),
+            f"{ike}.6.5": number(1),
+            f"{ike}.7.5": tlv(4, peer.encode()),
+        }
+    )
+
+
 def serve(hosts: list[str], ports: int) -> None:
     """Switches on one port of many loopback addresses, until standard input ends."""
     tree = switch(ports)

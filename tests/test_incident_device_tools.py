@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,19 +147,7 @@ def test_a_tunnel_is_there_when_every_peer_of_the_firewall_has_one(bench: Bench)
 def test_the_peers_of_a_firewall_are_asked_by_snmp(
     bench: Bench, agents: Any, agent: Any, peer: str, good: bool
 ) -> None:
-    words = functools.partial(agents.tlv, 4)
-    ike = "1.3.6.1.4.1.9.9.171.1.2.3.1"
-    fake = agent(
-        agents.Tree(
-            {
-                "1.3.6.1.2.1.1.1.0": words(b"Cisco Adaptive Security Appliance Version 9.12(4)67"),
-                "1.3.6.1.2.1.1.2.0": agents.oid("1.3.6.1.4.1.9.1.2114"),
-                "1.3.6.1.2.1.1.3.0": agents.number(1_000, 0x43),
-                f"{ike}.6.5": agents.number(1),
-                f"{ike}.7.5": words(peer.encode()),
-            }
-        )
-    )
+    fake = agent(agents.firewall_with_tunnel(peer))
     (known,) = bench.room.loaded.configuration.devices
     assert known.snmp is not None
     asked = known.snmp.model_copy(update={"port": fake.port, "timeout_ns": 2_000_000_000})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
 import sys
@@ -92,19 +91,7 @@ def test_each_check_that_is_not_so_says_why(tmp_path: Path) -> None:
 
 
 def test_tunnels_are_asked_by_snmp(tmp_path: Path, agents: Any, agent: Any) -> None:
-    words = functools.partial(agents.tlv, 4)
-    ike = "1.3.6.1.4.1.9.9.171.1.2.3.1"
-    fake = agent(
-        agents.Tree(
-            {
-                "1.3.6.1.2.1.1.1.0": words(b"Cisco Adaptive Security Appliance Version 9.12(4)67"),
-                "1.3.6.1.2.1.1.2.0": agents.oid("1.3.6.1.4.1.9.1.2114"),
-                "1.3.6.1.2.1.1.3.0": agents.number(1_000, 0x43),
-                f"{ike}.6.5": agents.number(1),
-                f"{ike}.7.5": words(b"203.0.113.1"),
-            }
-        )
-    )
+    fake = agent(agents.firewall_with_tunnel("203.0.113.1"))
     more = SNMP.format(port=fake.port) + '\npeers = ["203.0.113.1", "203.0.113.2"]'
     assert _asked(tmp_path, "tunnel:203.0.113.1", more=more)() == []
     assert _asked(tmp_path, "tunnel", more=more)() == [
