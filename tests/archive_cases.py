@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_cases import pas_table, path_table, service_row
 from typer.testing import CliRunner, Result
 
 from analysis.archive import layout
@@ -16,7 +17,9 @@ from analysis.evaluation.asked import Asked, gathered
 from analysis.evaluation.inputs import Inputs
 from pasprobe import app
 
-CONFIGURATION = """
+START = "2010-01-01"
+CONFIGURATION = (
+    """
 [agent]
 name = "roma-01"
 data_dir = "data"
@@ -42,40 +45,24 @@ services = [
 ]
 [contract.readings]
 D1 = "sent"
-
-[[pas]]
-id = "roma-01"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-reflector = "198.51.100.7:862"
-services = [
-    { id = "ip-base", level = "L3", window = "extended", fee = "12000.00", start = "2010-01-01" },
-]
-
-[[pas]]
-id = "tokyo-01"
-country = "JP"
-timezone = "Asia/Tokyo"
-profile = "medium"
-services = [
-    { id = "ip-base", level = "L2", window = "normal", fee = "7000.50", start = "2010-01-01" },
-]
-
-[[path]]
-id = "roma-01/ip-base"
-pas = "roma-01"
-service = "ip-base"
-target = "192.0.2.1"
-
-[[path]]
-id = "tokyo-01/ip-base"
-pas = "tokyo-01"
-service = "ip-base"
-target = "192.0.2.2"
-method = "stamp"
-auth_key = { env = "VARIABLE_OF_THE_KEY" }
 """
+    + pas_table(
+        "roma-01",
+        "high",
+        service_row("ip-base", "L3", "extended", START, fee="12000.00"),
+        reflector="198.51.100.7:862",
+    )
+    + pas_table(
+        "tokyo-01",
+        "medium",
+        service_row("ip-base", "L2", "normal", START, fee="7000.50"),
+        country="JP",
+        timezone="Asia/Tokyo",
+    )
+    + path_table("roma-01", "ip-base", target="192.0.2.1")
+    + path_table("tokyo-01", "ip-base", target="192.0.2.2", method="stamp")
+    + 'auth_key = { env = "VARIABLE_OF_THE_KEY" }\n'
+)
 # T1 runs over the night in which the clocks go forward, T2 over Easter Monday.
 TICKETS = """\
 id,service,pas,severity,opened_at,reported_at,responded_at,restored_at,closed_at,affected,cause

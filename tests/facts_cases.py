@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_cases import EXAMPLE, pas_table, service_row
 
 from analysis.catalogue_rows import Catalogue, load_catalogue
 from analysis.errors import FactsError
@@ -16,11 +17,11 @@ from analysis.facts_folder import read_facts
 from inventory.load import load
 from inventory.models import Configuration
 
-CONTRACT = """\
-[contract]
-administration = "Example"
-country = "IT"
-timezone = "Europe/Rome"
+START = "2011-01-01"
+VIDEO = service_row("video-collaboration", "L2", "normal", START)
+CONTRACT = (
+    EXAMPLE
+    + """\
 services = [
     { id = "email", fee = "9000.00", start = "2011-01-01", units = 100 },
     { id = "lan-management", fee = "900.00", start = "2011-01-01" },
@@ -29,58 +30,33 @@ services = [
     { id = "provisioning", start = "2011-01-01" },
     { id = "reporting", start = "2011-01-01" },
 ]
-
-[[pas]]
-id = "roma"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [
-    { id = "ip-base", level = "L3", window = "normal", fee = "12000.00", start = "2011-01-01" },
-    { id = "voip", level = "L3", window = "extended", fee = "500.00", start = "2011-01-01" },
-    { id = "security-strong", level = "L2", window = "normal", fee = "1.00", start = "2011-01-01" },
-    { id = "video-collaboration", level = "L2", window = "normal", start = "2011-01-01" },
-]
-
-[[pas]]
-id = "tokyo"
-country = "JP"
-timezone = "Asia/Tokyo"
-profile = "base"
-services = [
-    { id = "ip-base", level = "L1", window = "extended", fee = "8000.00", start = "2011-01-01" },
-    { id = "voip", level = "L1", window = "extended", fee = "500.00", start = "2011-01-01" },
-]
-
-[[pas]]
-id = "napoli"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [
-    { id = "ip-base", level = "L3", window = "normal", start = "2011-02-01", end = "2011-06-30" },
-    { id = "ip-base", level = "L3", window = "extended", start = "2011-07-01", end = "2011-07-31" },
-    { id = "ip-base", level = "L3", window = "normal", start = "2011-08-01" },
-]
-
-[[pas]]
-id = "milano"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "medium"
-services = [
-    { id = "video-collaboration", level = "L2", window = "normal", start = "2011-01-01" },
-]
-
-[[pas]]
-id = "torino"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "medium"
-services = [
-    { id = "video-collaboration", level = "L2", window = "normal", start = "2011-01-01" },
-]
 """
+    + pas_table(
+        "roma",
+        "high",
+        service_row("ip-base", "L3", "normal", START, fee="12000.00"),
+        service_row("voip", "L3", "extended", START, fee="500.00"),
+        service_row("security-strong", "L2", "normal", START, fee="1.00"),
+        VIDEO,
+    )
+    + pas_table(
+        "tokyo",
+        "base",
+        service_row("ip-base", "L1", "extended", START, fee="8000.00"),
+        service_row("voip", "L1", "extended", START, fee="500.00"),
+        country="JP",
+        timezone="Asia/Tokyo",
+    )
+    + pas_table(
+        "napoli",
+        "high",
+        service_row("ip-base", "L3", "normal", "2011-02-01", end="2011-06-30"),
+        service_row("ip-base", "L3", "extended", "2011-07-01", end="2011-07-31"),
+        service_row("ip-base", "L3", "normal", "2011-08-01"),
+    )
+    + pas_table("milano", "medium", VIDEO)
+    + pas_table("torino", "medium", VIDEO)
+)
 HEADERS = {
     "traffic.csv": "service,pas,peer,start,end,sent,received,within_limit,jitter_ms",
     "tickets.csv": "id,service,pas,severity,opened_at,reported_at,responded_at,restored_at,"

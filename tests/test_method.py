@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from contract_cases import EXAMPLE, pas_table, path_table, service_row
 from typer.testing import CliRunner, Result
 
 import analysis.method
@@ -33,32 +34,19 @@ from inventory.models import Configuration
 from pasprobe import app
 
 PLACE = re.compile(r"\{\w+\}")
-CONFIGURATION = """
-[contract]
-administration = "Example"
-country = "IT"
-timezone = "Europe/Rome"
+CONFIGURATION = (
+    EXAMPLE
+    + """\
 services = [ { id = "email", fee = "9000.00", start = "2010-01-01" } ]
 [contract.readings]
 D1 = "sent"
-
-[[pas]]
-id = "roma-01"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [
-    { id = "ip-base", level = "L3", window = "normal", fee = "12000.00", start = "2010-01-01" },
-]
-
-[[path]]
-id = "roma-01/ip-base"
-pas = "roma-01"
-service = "ip-base"
-target = "192.0.2.1"
-endpoint = "qxn"
-train = { packets = 20, every = "30s" }
 """
+    + pas_table(
+        "roma-01", "high", service_row("ip-base", "L3", "normal", "2010-01-01", fee="12000.00")
+    )
+    + path_table("roma-01", "ip-base", target="192.0.2.1", endpoint="qxn")
+    + 'train = { packets = 20, every = "30s" }\n'
+)
 
 
 @pytest.fixture

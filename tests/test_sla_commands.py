@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from contract_cases import EXAMPLE, pas_table, path_table, service_row
 from typer.testing import CliRunner, Result
 
 from pasprobe import app
@@ -24,31 +25,14 @@ from timeseries.spool_file import SPOOL_NAME
 
 MINUTE_NS = 60 * 10**9
 MS = 1_000_000
-CONFIGURATION = """
-[agent]
-name = "roma-01"
-data_dir = "data"
-
-[contract]
-administration = "Example"
-country = "IT"
-timezone = "Europe/Rome"
-
-[[pas]]
-id = "roma-01"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [
-    { id = "ip-base", level = "L3", window = "normal", fee = "12000.00", start = "2010-01-01" },
-]
-
-[[path]]
-id = "roma-01/ip-base"
-pas = "roma-01"
-service = "ip-base"
-target = "192.0.2.1"
-"""
+CONFIGURATION = (
+    '[agent]\nname = "roma-01"\ndata_dir = "data"\n\n'
+    + EXAMPLE
+    + pas_table(
+        "roma-01", "high", service_row("ip-base", "L3", "normal", "2010-01-01", fee="12000.00")
+    )
+    + path_table("roma-01", "ip-base", target="192.0.2.1")
+)
 TICKETS = """\
 id,service,pas,severity,opened_at,reported_at,responded_at,restored_at,closed_at,affected,cause
 T1,ip-base,roma-01,blocking,2011-05-04T07:00,2011-05-04T08:00,,2011-05-04T19:00,2011-05-04T19:00,1,x

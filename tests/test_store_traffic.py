@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from contract_cases import EXAMPLE, pas_table, path_table, service_row
 
 from analysis.catalogue_rows import load_catalogue
 from analysis.lines import Gap
@@ -47,54 +48,25 @@ OCTOBER = parse_period("2025-10")
 """Summer time ends in Rome on the 26th, in New York in November."""
 EVERY_NS = 5 * MINUTE_NS
 
-CONFIGURATION = """
-[contract]
-administration = "Example"
-country = "IT"
-timezone = "Europe/Rome"
-
-[[pas]]
-id = "roma"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-reflector = "192.0.2.1:862"
-services = [
-    { id = "ip-base", level = "L3", window = "normal", fee = "100", start = "2011-01-01" },
-    { id = "voip", level = "L3", window = "extended", fee = "100", start = "2011-01-01" },
-]
-
-[[pas]]
-id = "tokyo"
-country = "JP"
-timezone = "Asia/Tokyo"
-profile = "medium"
-reflector = "192.0.2.2:862"
-services = [
-    { id = "ip-base", level = "L3", window = "extended", fee = "100", start = "2011-01-01" },
-    { id = "voip", level = "L3", window = "extended", fee = "100", start = "2011-01-01" },
-]
-
-[[path]]
-id = "roma/ip-base"
-pas = "roma"
-service = "ip-base"
-target = "192.0.2.9"
-endpoint = "qxn"
-
-[[path]]
-id = "tokyo/ip-base"
-pas = "tokyo"
-service = "ip-base"
-target = "192.0.2.9"
-
-[[path]]
-id = "roma/voip"
-pas = "roma"
-service = "voip"
-peer = "tokyo"
-method = "stamp"
-"""
+START = "2011-01-01"
+IN_ROMA = service_row("ip-base", "L3", "normal", START, fee="100")
+VOIP = service_row("voip", "L3", "extended", START, fee="100")
+CONFIGURATION = (
+    EXAMPLE
+    + pas_table("roma", "high", IN_ROMA, VOIP, reflector="192.0.2.1:862")
+    + pas_table(
+        "tokyo",
+        "medium",
+        service_row("ip-base", "L3", "extended", START, fee="100"),
+        VOIP,
+        country="JP",
+        timezone="Asia/Tokyo",
+        reflector="192.0.2.2:862",
+    )
+    + path_table("roma", "ip-base", target="192.0.2.9", endpoint="qxn")
+    + path_table("tokyo", "ip-base", target="192.0.2.9")
+    + path_table("roma", "voip", peer="tokyo", method="stamp")
+)
 
 
 def configuration(text: str = CONFIGURATION) -> Configuration:
@@ -383,22 +355,21 @@ def test_time_that_is_left_out_counts_nothing(site: Site) -> None:
 
 def test_a_service_counts_from_its_start_to_its_end(site: Site) -> None:
     site.put(some_days())
-    row = '{ id = "ip-base", level = "L3", window = "normal", fee = "100", start = "2011-01-01" }'
-    changed = (
-        '{ id = "ip-base", level = "L3", window = "normal", fee = "100", start = "2025-10-25" },'
-        ' { id = "ip-base", level = "L3", window = "extended", fee = "100", start = "2025-10-26",'
-        ' end = "2025-10-26" }'
+    changed = ", ".join(
+        [
+            service_row("ip-base", "L3", "normal", "2025-10-25", fee="100"),
+            service_row("ip-base", "L3", "extended", "2025-10-26", fee="100", end="2025-10-26"),
+        ]
     )
-    traffic = site.survey(CONFIGURATION.replace(row, changed)).traffic[0]
+    traffic = site.survey(CONFIGURATION.replace(IN_ROMA, changed)).traffic[0]
     # The window changes inside the period, so the days stay apart; the 26th has 25 hours.
     assert {day.day: day.trains for day in traffic.days} == {"2025-10-25": 144, "2025-10-26": 300}
 
 
 def test_a_path_whose_pas_has_not_the_service_is_left_out(site: Site) -> None:
     site.put(some_days())
-    row = '{ id = "ip-base", level = "L3", window = "normal", fee = "100", start = "2011-01-01" }'
-    late = row.replace("2011-01-01", "2025-11-01")
-    found = site.survey(CONFIGURATION.replace(row, late))
+    late = service_row("ip-base", "L3", "normal", "2025-11-01", fee="100")
+    found = site.survey(CONFIGURATION.replace(IN_ROMA, late))
     assert [one.path for one in found.traffic] == ["tokyo/ip-base", "roma/voip"]
 
 
