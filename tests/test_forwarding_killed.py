@@ -12,29 +12,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_agents import LATER, STEP_NS, T0, appended
 
 from timeseries.embedded import EmbeddedStore
 from timeseries.forwarder import Forwarder
 from timeseries.influx import InfluxTarget, InfluxWriter
 from timeseries.influx_reader import InfluxReader
 from timeseries.reader import EmbeddedReader
-from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
 from timeseries.spool import Spool
 
-T0 = 20_400 * 86_400 * 10**9
-STEP_NS = 97 * 10**9
-LATER = T0 + 400 * 86_400 * 10**9
-RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 9, ((5, 9),))
-TRAIN = TrainRecord(
-    "roma", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", T0, 10, 10, 9, 1, 0, 0,
-    0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9, 0,
-    0, 0, 0, True, 1, (), (),
-)  # fmt: skip
+
+def start_of(number: int) -> int:
+    return T0 + number * STEP_NS
 
 
 def forward(spool: Spool, target: InfluxTarget) -> None:
@@ -51,19 +44,8 @@ def agent(folder: Path, target: InfluxTarget, first: int, seed: int) -> None:
     chance = random.Random(seed)
     with Spool(folder / "spool.sqlite") as spool:
         store = EmbeddedStore(folder, spool)
-        spool.append([PlanRecord("roma", "p", T0 + first, True, STEP_NS, 10, None)])
         threading.Thread(target=forward, args=(spool, target), daemon=True).start()
-        number = first
-        while True:
-            batch = range(number, number + chance.randint(1, 400))
-            records = [replace(TRAIN, start_ns=T0 + k * STEP_NS) for k in batch]
-            samples = [
-                SampleRecord("roma", "p", t.start_ns, (2,), (1,), (2,), (2,), (2,), (0,), (0,))
-                for t in records
-            ]
-            spool.append([*records, *samples])
-            number = batch.stop
-            print(number - 1, flush=True)
+        for _ in appended(spool, chance, first, 400, start_of):
             action = chance.random()
             if action < 0.2:
                 store.flush()
@@ -78,7 +60,7 @@ def highest_in(reader: EmbeddedReader, last: int) -> int:
     trains = [train.start_ns for train in reader.trains()]
     count = len(trains)
     assert count > last
-    assert trains == [T0 + number * STEP_NS for number in range(count)]
+    assert trains == [start_of(number) for number in range(count)]
     assert reader.damaged == {}
     return count - 1
 
@@ -108,7 +90,7 @@ def test_the_server_has_every_record_once_after_kill_9(
         assert (state.dead_letters, state.last_error) == (0, "")
         assert (spool.set_aside, spool.dropped) == (0, {})
     writer.close()
-    wanted = [T0 + number * STEP_NS for number in range(last + 1)]
+    wanted = [start_of(number) for number in range(last + 1)]
     for kind in ("trains", "samples"):
         assert influx.count(kind) == len(wanted)
     reader = InfluxReader(target)

@@ -10,27 +10,15 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from killed_agents import LATER, STEP_NS, T0, appended
 
 from timeseries.embedded import EmbeddedStore
 from timeseries.reader import EmbeddedReader
-from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
 from timeseries.rollup import QUARTER_NS, quarter_of
 from timeseries.spool import Spool
-
-T0 = 20_400 * 86_400 * 10**9
-STEP_NS = 97 * 10**9
-"""A train every 97 s: some hundred records reach over days and quarters."""
-LATER = T0 + 400 * 86_400 * 10**9
-RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 9, ((5, 9),))
-TRAIN = TrainRecord(
-    "roma", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", T0, 10, 10, 9, 1, 0, 0,
-    0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9, 0,
-    0, 0, 0, True, 1, (), (),
-)  # fmt: skip
 
 
 def start_of(number: int) -> int:
@@ -43,18 +31,7 @@ def agent(folder: Path, first: int, seed: int) -> None:
     chance = random.Random(seed)
     with Spool(folder / "spool.sqlite") as spool:
         store = EmbeddedStore(folder, spool)
-        spool.append([PlanRecord("roma", "p", T0 + first, True, STEP_NS, 10, None)])
-        number = first
-        while True:
-            batch = range(number, number + chance.randint(1, 40))
-            records = [replace(TRAIN, start_ns=start_of(k)) for k in batch]
-            samples = [
-                SampleRecord("roma", "p", t.start_ns, (2,), (1,), (2,), (2,), (2,), (0,), (0,))
-                for t in records
-            ]
-            spool.append([*records, *samples])
-            number = batch.stop
-            print(number - 1, flush=True)
+        for _ in appended(spool, chance, first, 40, start_of):
             action = chance.random()
             if action < 0.3:
                 store.flush()
