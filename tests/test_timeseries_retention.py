@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sealed_days import D0, DAY_NS, DAYS, at, measure, only_file
 
 from timeseries import embedded_writer, seal_writer
-from timeseries.embedded import EmbeddedStore
 from timeseries.errors import StoreError
 from timeseries.reader import EmbeddedReader
-from timeseries.records import DelayFigures, PlanRecord, SampleRecord, TrainRecord
+from timeseries.records import PlanRecord
 from timeseries.retention import DEFAULT, Retention, clock_believed, outlived
 from timeseries.seal import verify
 from timeseries.seal_manifest import ExpiredFile, SealedFile, parse, public_key_of, signed
@@ -23,37 +23,7 @@ from timeseries.seal_writer import Sealed
 from timeseries.spool import Spool
 from timeseries.store_files import day_of, file_name
 
-DAY_NS = 86_400 * 10**9
-D0 = 20_400 * DAY_NS
-DAYS = [day_of(D0 + k * DAY_NS) for k in range(30)]
 WEEK = Retention(samples_days=7)
-RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 8, ((150, 5), (151, 4)))
-TRAIN = TrainRecord(
-    "roma-01", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", D0, 10, 10, 9, 1, 0,
-    0, 0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9,
-    0, 7, 0, 0, True, 1, (), (),
-)  # fmt: skip
-
-
-def at(day: int) -> int:
-    """Two hours into day number `day`."""
-    return D0 + day * DAY_NS + 2 * 3_600 * 10**9
-
-
-def measure(folder: Path, *days: int) -> None:
-    """Trains and samples of these days, in the store, rolled up and merged."""
-    with Spool(folder / "spool.sqlite") as spool:
-        store = EmbeddedStore(folder, spool)
-        for day in days:
-            start = D0 + day * DAY_NS
-            spool.append(
-                [
-                    replace(TRAIN, start_ns=start),
-                    SampleRecord("roma-01", "p", start, (2,), (1,), (2,), (2,), (2,), (0,), (0,)),
-                ]
-            )
-        store.roll_up(at(max(days) + 1))
-        store.flush()
 
 
 def seal(folder: Path, day: int, kept: Retention = WEEK) -> Sealed:
@@ -91,11 +61,6 @@ def held(folder: Path) -> Held:
         return sorted(path.name for path in (folder / "store" / kind).iterdir())
 
     return Held(days("trains"), days("samples"), days("rollups"))
-
-
-def only_file(folder: Path, kind: str, day: int) -> Path:
-    (file,) = (folder / "store" / kind / DAYS[day]).glob("*.parquet")
-    return file
 
 
 def members(folder: Path, day: int) -> dict[str, list[dict[str, str]]]:

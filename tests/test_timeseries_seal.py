@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from sealed_days import D0, DAY_NS, DAYS, HOUR_NS, TRAIN, manifest, only_file, problems
+from sealed_days import D0, DAY_NS, DAYS, HOUR_NS, TRAIN, at, manifest, only_file, problems, sample
 
 from timeseries import embedded_writer
 from timeseries.embedded import EmbeddedStore, SealResult
 from timeseries.errors import StoreError
 from timeseries.reader import EmbeddedReader
-from timeseries.records import PlanRecord, SampleRecord, TrainRecord
+from timeseries.records import PlanRecord, TrainRecord
 from timeseries.seal import head, verify
 from timeseries.spool import Spool
 from timeseries.store_files import StoreFile, day_of, file_name
@@ -27,10 +27,6 @@ from timeseries.store_files import StoreFile, day_of, file_name
 
 def train(day: int, minute: int = 0) -> TrainRecord:
     return replace(TRAIN, start_ns=D0 + day * DAY_NS + minute * 60 * 10**9)
-
-
-def sample(day: int) -> SampleRecord:
-    return SampleRecord("roma-01", "p", D0 + day * DAY_NS, (2,), (1,), (2,), (2,), (2,), (0,), (0,))
 
 
 @dataclass
@@ -52,11 +48,6 @@ class Site:
         while self.store.compact(now_ns):
             pass
         return self.store.seal(now_ns)
-
-
-def at(day: int) -> int:
-    """Two hours into day number `day`."""
-    return D0 + day * DAY_NS + 2 * HOUR_NS
 
 
 def begin(folder: Path) -> Iterator[Site]:

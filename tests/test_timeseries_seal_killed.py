@@ -14,55 +14,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sealed_days import DAYS, at, measure, problems
 
 from timeseries import embedded_writer
-from timeseries.embedded import EmbeddedStore
 from timeseries.reader import EmbeddedReader
-from timeseries.records import DelayFigures, SampleRecord, TrainRecord
 from timeseries.retention import Retention
 from timeseries.seal import verify
 from timeseries.seal_writer import Sealed
-from timeseries.spool import Spool
-from timeseries.store_files import day_of
 
-DAY_NS = 86_400 * 10**9
-D0 = 20_400 * DAY_NS
-NOW = D0 + 9 * DAY_NS + 2 * 3_600 * 10**9
-DAYS = [day_of(D0 + k * DAY_NS) for k in range(10)]
+NOW = at(9)
 KEPT = Retention(samples_days=3)
-RTT = DelayFigures(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 8, ((150, 5), (151, 4)))
-TRAIN = TrainRecord(
-    "roma-01", "p", "roma-01", "ip-base", "", "qxn", "icmp", "t", "192.0.2.1", D0, 10, 10, 9, 1, 0,
-    0, 0, 0, 0, 300_000_000, "rtt", RTT, None, None, None, False, None, None, True, (), (), 10, 9,
-    0, 7, 0, 0, True, 1, (), (),
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def unsealed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine days, complete, none sealed; the eighth manifest will give up samples of six."""
     folder = tmp_path_factory.mktemp("unsealed") / "data"
-    with Spool(folder / "spool.sqlite") as spool:
-        store = EmbeddedStore(folder, spool)
-        for day in range(9):
-            start = D0 + day * DAY_NS
-            spool.append(
-                [
-                    replace(TRAIN, start_ns=start),
-                    SampleRecord("roma-01", "p", start, (2,), (1,), (2,), (2,), (2,), (0,), (0,)),
-                ]
-            )
-        store.roll_up(NOW)
-        store.flush()
+    measure(folder, *range(9))
     return folder
-
-
-def problems(folder: Path) -> list[str]:
-    return verify([folder]).problems
 
 
 def seal_nine_days(folder: Path) -> Sealed:
