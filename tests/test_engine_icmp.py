@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import time
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from icmp_trains import measure as measure_by
+from icmp_trains import plan as plan_by
 
 from agent.engine import loop as engine_module
-from agent.engine.loop import Engine
-from agent.engine.timing import on_grid
 from agent.kernel import sockets
 from agent.kernel.sockets import ProbeSocket, open_icmp
 from agent.samples import StampSource, Status, TrainPlan, TrainSamples
 
 KINDS = ("icmp-raw", "icmp-dgram")
+measure = functools.partial(measure_by, early=True)
 
 
 def plan(address: str, packets: int = 20, **other: Any) -> TrainPlan:
-    values: dict[str, Any] = {
-        "path": address,
-        "method": "icmp",
-        "spacing_ns": 1_000_000,
-        "size": 64,
-        "timeout_ns": 1_000_000_000,
-    }
-    return TrainPlan(address=address, packets=packets, **(values | other))
-
-
-def measure(*plans: TrainPlan, engine: Engine | None = None) -> list[TrainSamples]:
-    """The samples of the trains, sent together, in the order of the plans."""
-    mine = engine or Engine(early=True)
-    start_ns = on_grid(time.monotonic_ns() + 10_000_000)
-    done = {id(samples.plan): samples for samples in mine.run([(p, start_ns) for p in plans])}
-    if engine is None:
-        mine.close()
-    return [done[id(p)] for p in plans]
+    """Twenty packets a millisecond apart, with time to come back on a busy machine."""
+    values: dict[str, Any] = {"spacing_ns": 1_000_000, "timeout_ns": 1_000_000_000}
+    return plan_by(address, packets, **(values | other))
 
 
 def due_ns(samples: TrainSamples) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -54,16 +40,9 @@ def stamps_belong_to_their_packets(samples: TrainSamples) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def met(hosts: Any) -> None:
-    """The near host has found the far one: a fresh link takes a second to come up."""
-    waiting = {hosts.far_v4, hosts.far_v6}
-    with hosts.inside(hosts.near):
-        for _ in range(50):
-            answers = measure(*(plan(address, 1, timeout_ns=200_000_000) for address in waiting))
-            waiting = {a.plan.address for a in answers if not (a.status == Status.RECEIVED).all()}
-            if not waiting:
-                return
-    raise AssertionError(f"{waiting} did not answer within 10 s")
+def met_first(met: Any) -> Any:
+    """Before anything else of a test is set up."""
+    return met
 
 
 @pytest.fixture
