@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from waiting import until
 
 from incidents.desk import open_desk
 from incidents.tickets import State, Ticket
@@ -55,14 +56,6 @@ pas = "here"
 every = "1s"
 timeout = "300ms"
 """
-
-
-def until(so: Callable[[], Any], seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 @contextmanager

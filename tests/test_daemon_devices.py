@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running_agents import AGENT, HERE, Agents, path
+from waiting import until
 
 from agent.daemon.state import read_state
 from agent.daemon.status import AgentStatus, agent_lines
-from timeseries.reader import EmbeddedReader
 from timeseries.records import DeviceEventRecord
 
-PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
-HEAD = '[agent]\nname = "here"\ndata_dir = "data"\n'
-PATH = """
-[[pas]]
-id = "here"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [{ id = "ip-base", level = "L3", window = "normal" }]
-[[path]]
-id = "a"
-pas = "here"
-service = "ip-base"
-target = "127.0.0.1"
-train = { packets = 3, spacing = "10ms", every = "500ms", timeout = "200ms" }
-"""
+PATH = HERE + path("a")
 
 
 def device(name: str, port: int, secret: str = '{ file = "secret" }') -> str:
@@ -45,64 +27,21 @@ def device(name: str, port: int, secret: str = '{ file = "secret" }') -> str:
     )
 
 
-def until(so: Callable[[], Any], seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
+def each(agents: Agents) -> dict[str, Any]:
+    found: dict[str, Any] = (agents.state().get("devices") or {"each": {}})["each"]
     return found
 
 
-class Agents:
-    """Agents of one folder; what is still running at the end is killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen[str]] = []
-        (folder / "secret").write_text("public\n")
-
-    def configure(self, *parts: str) -> None:
-        (self.folder / "pasprobe.toml").write_text(HEAD + "".join(parts))
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PASPROBE, *words],
-            cwd=self.folder, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-
-    def start(self) -> subprocess.Popen[str]:
-        with (self.folder / "log").open("a") as log:
-            process = subprocess.Popen(
-                [PASPROBE, "run"], cwd=self.folder, stderr=log, text=True, env=dict(os.environ)
-            )
-        self.processes.append(process)
-        return process
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    @property
-    def each(self) -> dict[str, Any]:
-        state = read_state(self.folder / "data") or {}
-        found: dict[str, Any] = (state.get("devices") or {"each": {}})["each"]
-        return found
-
-    def reader(self) -> EmbeddedReader:
-        return EmbeddedReader(self.folder / "data", threads=1)
-
-    def events(self, name: str) -> list[DeviceEventRecord]:
-        return list(self.reader().device_events(name))
+def events(agents: Agents, name: str) -> list[DeviceEventRecord]:
+    return list(agents.reader().device_events(name))
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Agents]:
-    agents = Agents(tmp_path)
+    (tmp_path / "secret").write_text("public\n")
+    agents = Agents(tmp_path, AGENT)
     yield agents
-    for process in agents.processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    agents.end()
 
 
 def test_run_polls_a_device_beside_its_paths_and_shows_and_records_it(
@@ -110,7 +49,7 @@ def test_run_polls_a_device_beside_its_paths_and_shows_and_records_it(
 ) -> None:
     running.configure(PATH, device("box", snmpd.port))
     process = running.start()
-    until(lambda: running.each.get("box", {}).get("answered_ns"))
+    until(lambda: each(running).get("box", {}).get("answered_ns"))
     assert "devices: 1 polled, 0 do not answer" in running.command("status").stdout
     rated = until(
         lambda: [
@@ -136,20 +75,20 @@ def test_a_lost_device_is_an_event_that_ends_even_when_the_agent_was_killed(
 ) -> None:
     running.configure(device("box", snmpd.port))
     first = running.start()
-    until(lambda: running.each.get("box", {}).get("answered_ns"))
+    until(lambda: each(running).get("box", {}).get("answered_ns"))
     snmpd.stop()
-    until(lambda: running.each["box"]["raised"])
+    until(lambda: each(running)["box"]["raised"])
     said = running.command("status")
     assert "1 do not answer" in said.stdout
     assert "no answer within 0.4 s" in said.stdout
-    until(lambda: running.events("box"))
+    until(lambda: events(running, "box"))
     first.kill()
     first.wait()
 
     snmpd.start()
     running.start()
-    until(lambda: [one.state for one in running.events("box")] == ["raised", "cleared"])
-    lost, found = running.events("box")
+    until(lambda: [one.state for one in events(running, "box")] == ["raised", "cleared"])
+    lost, found = events(running, "box")
     assert lost.kind == found.kind == "unreachable"
     assert lost.since_ns < lost.start_ns < found.since_ns < found.start_ns
 
@@ -165,14 +104,14 @@ def test_a_reload_adds_a_device_and_refuses_a_secret_that_is_gone(
     done = running.command("reload", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["devices"] == 1
-    until(lambda: running.each.get("box", {}).get("answered_ns"))
+    until(lambda: each(running).get("box", {}).get("answered_ns"))
 
     running.configure(PATH, device("box", snmpd.port), device("b2", 9, '{ file = "none" }'))
     refused = running.command("reload", "--json")
     assert refused.returncode == 1
     (problem,) = json.loads(refused.stdout)["problems"]
     assert "the secret file" in problem
-    assert set(running.each) == {"box"}
+    assert set(each(running)) == {"box"}
 
     running.configure(PATH)
     assert running.command("reload").returncode == 0

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from agent.daemon.state import read_state
 from timeseries.influx import InfluxTarget
@@ -20,15 +20,6 @@ from timeseries.influx_reader import InfluxReader
 from timeseries.reader import EmbeddedReader
 
 PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
-
-
-def until(so: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait for something to become true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return found
 
 
 class Host:

@@ -8,41 +8,17 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from running_agents import PASPROBE, Agents, path
+from waiting import until
 
 from agent.daemon.engine_process import ADMIT_AHEAD_NS
-from agent.daemon.state import read_state, running_pid
+from agent.daemon.state import running_pid
 from timeseries.reader import EmbeddedReader
-from timeseries.records import TrainRecord
-
-PASPROBE = str(Path(sys.executable).with_name("pasprobe"))
-
-HEAD = """
-[agent]
-name = "here"
-data_dir = "data"
-[[pas]]
-id = "here"
-country = "IT"
-timezone = "Europe/Rome"
-profile = "high"
-services = [{ id = "ip-base", level = "L3", window = "normal" }]
-"""
-
-
-def path(name: str, target: str = "127.0.0.1", every: str = "500ms", timeout: str = "200ms") -> str:
-    train = f'packets = 3, spacing = "10ms", every = "{every}", timeout = "{timeout}"'
-    return (
-        f'[[path]]\nid = "{name}"\npas = "here"\nservice = "ip-base"\n'
-        f'target = "{target}"\ntrain = {{ {train} }}\n'
-    )
 
 
 def to_silence(far_end: socket.socket, every: str, timeout: str) -> str:
@@ -51,73 +27,11 @@ def to_silence(far_end: socket.socket, every: str, timeout: str) -> str:
     return path("silent", every=every, timeout=timeout) + f'method = "stamp"\nport = {port}\n'
 
 
-def until(so: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait for something to become true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
-
-
-@dataclass
-class Agents:
-    """Agents of one folder; what is still running at the end is killed."""
-
-    folder: Path
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    def configure(self, *parts: str) -> None:
-        aside = self.folder / "new"
-        aside.write_text(HEAD + "".join(parts))
-        aside.replace(self.folder / "pasprobe.toml")
-
-    def command(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PASPROBE, *words],
-            cwd=self.folder, env={**os.environ, **environ},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-
-    def start(self, **environ: str) -> subprocess.Popen[str]:
-        log = (self.folder / "log").open("a")
-        process = subprocess.Popen(
-            [PASPROBE, "run"],
-            cwd=self.folder, env={**os.environ, **environ}, stderr=log, text=True,
-        )  # fmt: skip
-        log.close()
-        self.processes.append(process)
-        return process
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def trains(self, name: str | None = None) -> list[TrainRecord]:
-        if not (self.data / "spool.sqlite").exists():
-            return []
-        return list(EmbeddedReader(self.data, threads=1).trains(name))
-
-    def state(self) -> dict[str, Any]:
-        return read_state(self.data) or {}
-
-    def engine_pid(self) -> int:
-        found = re.findall(r"event=engine-ready pid=(\d+)", self.log)
-        return int(found[-1]) if found else 0
-
-
 @pytest.fixture
 def agents(tmp_path: Path) -> Iterator[Agents]:
     folder = Agents(tmp_path)
     yield folder
-    for process in folder.processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    folder.end()
 
 
 @pytest.fixture

@@ -21,17 +21,16 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from waiting import until
 
 from timeseries.reader import EmbeddedReader
 
@@ -290,14 +289,6 @@ def manager() -> Iterator[socket.socket]:
         heard.settimeout(60)
         yield heard
     shutil.rmtree(folder)
-
-
-def until(so: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return found
 
 
 def hear(manager: socket.socket, line: str) -> None:

@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from incidents.calls import Calls
 from incidents.courier import alone
@@ -128,14 +129,6 @@ class Agent:
         self._stop.set()
         self._thread.join()
         self._spool.close()
-
-
-def until(so: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def start(folder: Path, store: Path) -> subprocess.Popen[bytes]:

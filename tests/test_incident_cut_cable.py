@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from incidents.desk import open_desk
 from incidents.tickets import State, Ticket
@@ -70,15 +71,6 @@ level = 1
 role = "Support"
 to = ["support@provider.example"]
 """
-
-
-def until(so: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait for something to become true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := so()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 @contextmanager
