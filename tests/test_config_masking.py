@@ -23,7 +23,6 @@ SECRET = "Xq7Zsecret"
         "username admin password 7 {}",
         "snmp-server community {} RO 10",
         "snmp-server community {}",
-        "no snmp-server community {} RO",
         "snmp-server host inside 10.0.0.1 community {} version 2c",
         "snmp-server host inside 10.0.0.1 poll community {}",
         "snmp-server host 10.0.0.1 version 2c {}",
@@ -65,6 +64,23 @@ SECRET = "Xq7Zsecret"
         "ip ftp password 7 {}",
         "vtp password {}",
         "set session-key inbound esp 256 cipher {}",
+        "crypto map M 10 set session-key inbound esp 256 cipher {}",
+        "snmp-server community 7 {}",
+        "snmp-server host 10.0.0.1 vrf V {}",
+        "ospf message-digest-key 1 md5 {}",
+        " vrrp 1 authentication text {}",
+        " glbp 1 authentication md5 key-string {}",
+        " ip nhrp authentication {}",
+        " isis password {}",
+        " area-password {}",
+        " radius-common-pw {}",
+        " authentication key eigrp 1 {} key-id 1",
+        " ipv6 ospf authentication ipsec spi 500 md5 {}",
+        "key config-key password-encrypt {}",
+        "mpls ldp neighbor 10.0.0.1 password 7 {}",
+        " ip msdp password peer 10.0.0.1 7 {}",
+        " pac key 7 {}",
+        " wpa-psk ascii 7 {}",
         "copy ftp://u:{}@10.0.0.1/x",
         "boot config-url ftp://u:{}@10.0.0.1/x",
     ],
@@ -72,6 +88,8 @@ SECRET = "Xq7Zsecret"
 def test_a_secret_is_hidden_and_its_line_is_still_known(line: str) -> None:
     hidden = masked_line(line.format(SECRET))
     assert SECRET not in hidden
+    gone = masked_line(f"no {line.format(SECRET).lstrip()}")
+    assert SECRET not in gone
     assert hidden == line.format("<secret>").replace("auth sha other", "auth sha <secret>").replace(
         "aes 128 other", "aes 128 <secret>"
     )
