@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from device_configs import plan_asa, plan_ios
 from device_configs.errors import DeviceConfigError
-from device_configs.sections import family, masked, parse, revealed
+from device_configs.sections import family, masked, parse, revealed, unended
 from device_configs.steps import Group, Plan
 
 __all__ = ["Group", "Plan", "boots", "equal", "plan"]
@@ -20,7 +20,8 @@ def plan(running: str, target: str, platform: str) -> Plan:
 
     `platform` as in the inventory (`cisco_pix`, `cisco_asa`, `cisco_ios`, ...). Gaps state what the
     platform cannot do without an interruption. Raises `DeviceConfigError` where the target holds a
-    secret that a device has masked: sent back it would become the secret.
+    secret that a device has masked (sent back it would become the secret) or a text without its
+    end mark.
     """
     kind = family(platform, running if running.strip() else target)
     now, then = parse(running), parse(target)
@@ -34,6 +35,12 @@ def plan(running: str, target: str, platform: str) -> Plan:
             "take a backup that shows secrets, or write the line into the target by hand",
         )
     if kind == "ios":
+        if (open_ended := unended(then)) is not None:
+            raise DeviceConfigError(
+                "target",
+                f"`{open_ended}` has no end",
+                "close the banner with its mark, the macro with @, the certificate with quit",
+            )
         return plan_ios.plan(now, then, several=platform == "frr")
     return plan_asa.plan(now, then, kind, running)
 

@@ -19,11 +19,18 @@ Path = tuple[str, ...]
 
 _NOISE = re.compile(
     r"(!|:|end$|exit-address-family$|Cryptochecksum:|Building configuration|Current configuration|"
-    r"Using \d+ out of|(PIX|ASA) Version |version \d|ntp clock-period |boot-(start|end)-marker$|"
+    r"Using \d+ out of|(PIX|ASA) Version |ntp clock-period |boot-(start|end)-marker$|"
     r"\[OK\]|Saved$)"
 )
+_VERSION = re.compile(r"version \d")
+"""Of the software, unless it stands below a header (`router rip`)."""
+_FIREWALL = re.compile(r"^(?:: Saved|(?:PIX|ASA) Version | ?nameif )", re.M)
+"""Its banners are lines of their own, without marks around them."""
+_MACRO = re.compile(r"macro name \S+$")
 _BANNER = re.compile(r"banner (?:\S+ )?(?P<mark>\^C|\x03|[^\w\s])(?P<rest>.*)$")
 _CERTIFICATE = re.compile(r"certificate (?:self-signed |ca |rollback )*[0-9A-Fa-f]+$")
+_IN_NVRAM = re.compile(r"\s*(?P<text>certificate .+) nvram:\S+$")
+"""How IOS writes a certificate into the startup configuration."""
 _MASK = re.compile(r"(?<!\S)(\*+|<removed>|<value removed>|<secret hidden>)(?!\S)")
 _MASKABLE = re.compile(r"(key|password|passwd|secret|community|pre-shared-key|host|user)\b", re.I)
 _PIX_VERSION = re.compile(r"^PIX Version (?P<major>\d+)\.(?P<minor>\d+)", re.M)
@@ -71,7 +78,8 @@ def parse(text: str) -> tuple[Line, ...]:
 
     Left out: comments, the version, checksums, dates, and what else a device prints for people.
     """
-    rows = text.replace("\r", "").split("\n")
+    rows = text.lstrip("\ufeff").replace("\r", "").split("\n")
+    marks = not _FIREWALL.search(text)
     root = _Open(-1, "")
     stack = [root]
     objects: dict[str, _Open] = {}
@@ -79,11 +87,11 @@ def parse(text: str) -> tuple[Line, ...]:
     while index < len(rows):
         row = rows[index].rstrip()
         index += 1
-        bare = row.lstrip(" ")
-        if not bare or _NOISE.match(bare):
+        bare = row.lstrip(" \t")
+        indent = _indent(row)
+        if not bare or _NOISE.match(bare) or (indent == 0 and _VERSION.match(bare)):
             continue
-        indent = len(row) - len(bare)
-        block, index = _block(bare, rows, index)
+        block, index = _block(bare, rows, index, marks=marks)
         while stack[-1].indent >= indent:
             stack.pop()
         text, above = _squeezed(bare), stack[-1]
@@ -107,9 +115,11 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def _block(bare: str, rows: list[str], index: int) -> tuple[tuple[str, ...], int]:
-    """The further lines of a banner or a certificate that begins with `bare`."""
-    if (banner := _BANNER.match(bare)) and banner["mark"] not in banner["rest"]:
+def _block(bare: str, rows: list[str], index: int, *, marks: bool) -> tuple[tuple[str, ...], int]:
+    """The further lines of a banner, a macro or a certificate that begins with `bare`."""
+    if _MACRO.match(bare):
+        end = next((i for i in range(index, len(rows)) if rows[i].strip() == "@"), None)
+    elif marks and (banner := _BANNER.match(bare)) and banner["mark"] not in banner["rest"]:
         end = next((i for i in range(index, len(rows)) if banner["mark"] in rows[i]), None)
     elif _CERTIFICATE.match(bare):
         end = next((i for i in range(index, len(rows)) if rows[i].strip() == "quit"), None)
@@ -151,6 +161,20 @@ def hostname(text: str) -> str | None:
     return found[1].strip('"') if found else None
 
 
+def unended(lines: Iterable[Line]) -> str | None:
+    """The first banner, macro or certificate whose end mark is missing; None where all have one.
+
+    A device would take the commands behind it for its text.
+    """
+    for _, line in walk(lines):
+        if not line.block and (_MACRO.match(line.text) or _CERTIFICATE.match(line.text)):
+            return line.text
+        banner = _BANNER.match(line.text)
+        if not line.block and banner and banner["mark"] not in banner["rest"]:
+            return line.text
+    return None
+
+
 def masked(lines: Iterable[Line]) -> tuple[str, ...]:
     """The commands whose secret the device has hidden: they must never be sent back."""
     return tuple(line.text for _, line in walk(lines) if _hides(line.text))
@@ -158,19 +182,24 @@ def masked(lines: Iterable[Line]) -> tuple[str, ...]:
 
 def revealed(text: str, known: str) -> str:
     """The text with each secret that the device hides taken from `known`, where it has the same
-    command in the same section; what a device will not show cannot be compared.
+    command in the same section; what a device will not show cannot be compared. So with a
+    certificate that IOS keeps in a file of its own.
     """
-    if not _MASK.search(text):
+    if not _MASK.search(text) and " nvram:" not in text:
         return text
     secrets: dict[tuple[Path, str], str] = {}
     for above, line in walk(parse(known)):
+        if line.block:
+            secrets[above, line.text] = line.command
+            continue
         for word in line.text.split():
             # Whichever word it is that the device hides.
             secrets[above, line.text.replace(word, "*", 1)] = line.text
     rows = []
     for path, row in _rows(text):
-        if _hides(row):
-            found = secrets.get((path, _MASK.sub("*", _squeezed(row.strip()), count=1)))
+        if (kept := _IN_NVRAM.match(row)) is not None or _hides(row):
+            shown = kept["text"] if kept else _MASK.sub("*", _squeezed(row.strip()), count=1)
+            found = secrets.get((path, shown))
             row = row if found is None else " " * _indent(row) + found
         rows.append(row)
     return "\n".join(rows)
@@ -188,7 +217,8 @@ def _rows(text: str) -> Iterator[tuple[Path, str]]:
 
 
 def _indent(row: str) -> int:
-    return len(row) - len(row.lstrip(" "))
+    start = row[: len(row) - len(row.lstrip(" \t"))]
+    return len(start.expandtabs())
 
 
 def _hides(row: str) -> bool:
