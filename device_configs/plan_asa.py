@@ -138,13 +138,18 @@ _RULES = (
          remove="no {text}"),
     Rule(r"group-policy \S+ attributes", "owned", 53, "tunnels", "tunnel", enters=True),
     Rule(r"tunnel-group \S+ type", "one", 54, "tunnels", "tunnel", remove="no {text}"),
-    Rule(r"tunnel-group \S+ \S+-attributes", "owned", 55, "tunnels", "tunnel", enters=True),
+    # The key is there before the map leads to its peer.
+    Rule(r"tunnel-group \S+ \S+-attributes", "owned", 54, "tunnels", "tunnel", enters=True),
     Rule(r"(ikev1 )?pre-shared-key\b|ikev2 (local|remote)-authentication|default-group-policy|"
          r"peer-id-validate|isakmp keepalive|address-pool", "one", 0, "tunnels", "tunnel",
          "tunnel-group ", "no {key}"),
-    Rule(r"(ip local pool|vpngroup|vpdn|sysopt) ", "many", 48, "tunnels", "tunnel"),
+    Rule(r"ip local pool \S+", "swap", 48, "tunnels", "tunnel"),
+    Rule(r"vpngroup \S+ \S+", "swap", 48, "tunnels", "tunnel"),
+    Rule(r"(vpdn|sysopt) ", "many", 48, "tunnels", "tunnel"),
     # Who may come in, and how.
     Rule(r"aaa-server \S+ protocol", "one", 60, "access to the device", "management"),
+    Rule(r"aaa-server \S+ (\(\S+\) )?host \S+", "swap", 61, "access to the device", "management",
+         remove="no {key}"),
     Rule(r"aaa-server ", "many", 61, "access to the device", "management"),
     Rule(r"(key|timeout|server-port|retry-interval)\b", "one", 0, "access to the device",
          "management", "aaa-server ", "no {key}"),
@@ -173,7 +178,8 @@ _RULES = (
          remove="no {key}"),
     Rule(r"logging (buffered|trap|console|monitor|asdm|facility|buffer-size|history|queue)\b",
          "one", 70, "monitoring", remove="no {text}"),
-    Rule(r"(logging|ntp|snmp-server) ", "many", 70, "monitoring"),
+    Rule(r"(logging|ntp|snmp-server) ", "either", 70, "monitoring"),
+    Rule(r"fixup protocol dns", "swap", 72, "inspection", "traffic"),
     Rule(r"fixup protocol ", "many", 72, "inspection", "traffic"),
     Rule(r"timeout \S+", "one", 73, "timers"),
     Rule(r"(pager lines|terminal width|arp timeout|arp rate-limit|ftp mode|clock timezone|"
@@ -185,11 +191,11 @@ _RULES = (
     Rule(r"policy-map ", "many", 76, "inspection", "traffic", enters=True),
     Rule(r"class ", "many", 0, "inspection", "traffic", "policy-map ", enters=True),
     Rule(r"service-policy ", "many", 77, "inspection", "traffic"),
-    Rule(r"(dns|dhcpd|failover|service|same-security-traffic|threat-detection|xlate|boot) ", "many",
-         74, "settings"),
+    Rule(r"", "either", 0, "inspection", "traffic", "(policy|class)-map "),
+    Rule(r"(dns|dhcpd|failover|service|same-security-traffic|threat-detection|xlate|boot) ",
+         "either", 74, "settings"),
 )  # fmt: skip
-_FALLBACK = Rule(r"", "many", 71, "other settings", "none")
-# Below a header that is not known: the old line goes first, because the new one may replace it.
+_FALLBACK = Rule(r"", "either", 71, "other settings", "none")
 
 
 def _canonical(text: str) -> str:

@@ -70,7 +70,7 @@ _RULES = (
          r"tunnel (source|destination)|speed|duplex|service-policy (input|output)|"
          r"spanning-tree portfast|switchport$)", "one", 0, *_IF, "no {key}"),
     Rule(r"shutdown$", "one", 1, *_IF, phase=Phase.ASIDE, off=(Phase.BIND, 90)),
-    Rule(r"", "many", 0, *_IF),
+    Rule(r"", "either", 0, *_IF),
     # Routes: several to one prefix may stand side by side, so there is no gap.
     Rule(r"ip route \S+ \S+ \S+", "one", 36, "routes", "traffic"),
     Rule(r"ip default-gateway\b", "one", 36, "routes", "traffic", remove="no {key}"),
@@ -95,7 +95,8 @@ _RULES = (
     Rule(r"aaa new-model$", "one", 66, "access to the device", "management", phase=Phase.ACCESS),
     Rule(r"aaa (authentication|authorization|accounting) \S+ \S+", "one", 67,
          "access to the device", "management", remove="no {text}", phase=Phase.ACCESS),
-    Rule(r"(tacacs-server|tacacs|radius-server) ", "many", 61, "access to the device",
+    Rule(r"(tacacs|radius)-server (host \S+|key)", "one", 61, "access to the device", "management"),
+    Rule(r"(tacacs-server|tacacs|radius-server) ", "either", 61, "access to the device",
          "management"),
     Rule(r"ip ssh (version|time-out)\b", "one", 67, "access to the device", "management",
          remove="no {text}", phase=Phase.ACCESS),
@@ -107,13 +108,13 @@ _RULES = (
     Rule(r"(exec-timeout|password|transport (input|output)|privilege level|stopbits|"
          r"session-timeout|login|logging synchronous)\b", "one", 0, "access to the device",
          "management", _LINE, "no {key}", phase=Phase.ACCESS),
-    Rule(r"", "many", 0, "access to the device", "management", _LINE, phase=Phase.ACCESS),
+    Rule(r"", "either", 0, "access to the device", "management", _LINE, phase=Phase.ACCESS),
     # The rest.
     Rule(r"snmp-server (location|contact)\b", "one", 70, "monitoring", remove="no {key}"),
     Rule(r"snmp-server community \S+", "one", 70, "monitoring", remove="no {key}"),
     Rule(r"logging (buffered|trap|facility|source-interface|monitor)\b", "one", 70, "monitoring",
          remove="no {key}"),
-    Rule(r"(logging|ntp|snmp-server) ", "many", 70, "monitoring"),
+    Rule(r"(logging|ntp|snmp-server) ", "either", 70, "monitoring"),
     Rule(r"banner (motd|login|exec|incoming)", "one", 74, "settings", remove="no {key}"),
     Rule(r"(clock (timezone|summer-time)|vtp (mode|domain|version)|spanning-tree mode)\b", "one",
          74, "settings", remove="no {key}"),
@@ -122,9 +123,9 @@ _RULES = (
          "no {key}"),
     Rule(r"(ip name-server|ip http|ip ftp|ip tftp|ip tacacs|ip forward-protocol|ip nat|login|boot|"
          r"switch|spanning-tree|errdisable|cdp|aaa|ip domain|ip source-route|ip classless)\b",
-         "many", 74, "settings"),
+         "either", 74, "settings"),
 )  # fmt: skip
-_FALLBACK = Rule(r"", "many", 71, "other settings")
+_FALLBACK = Rule(r"", "either", 71, "other settings")
 _SEVERAL = Rule(r"(ip|ipv6) address ", "many", 0, *_IF)
 """FRR (zebra, interface commands): another address is one more."""
 _OWN = re.compile("|".join(f"(?:{rule.match})" for rule in _RULES if rule.under is None))

@@ -6,21 +6,25 @@ Pure, and the same for every platform: `plan_asa` and `plan_ios` bring the table
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import groupby
 from typing import Literal
 
+from device_configs.masking import masked_line
 from device_configs.sections import Line, Path
 
 Risk = Literal["none", "traffic", "tunnel", "management"]
 """What a group may hurt while it runs: nothing, user traffic, a tunnel, our own way in."""
 
-Kind = Literal["one", "many", "swap", "owned"]
+Kind = Literal["one", "many", "swap", "owned", "either"]
 """`one`: the new value overwrites the old. `many`: each line stands for itself, the new one is
 added before the old is removed. `swap`: the device refuses both at once, so the old goes first.
-`owned`: goes with its owner, the line that begins with the same two words."""
+`owned`: goes with its owner, the line that begins with the same two words. `either`: not known
+whether the new line stands beside the old one or in its place; the old goes right before, because
+`no` of the old one afterwards may take the new one away (`no ntp server A` after `ntp server A
+prefer`)."""
 
 
 class Phase(IntEnum):
@@ -200,11 +204,15 @@ def _collect(
 
 def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
     """The steps that make the items of `running` those of `target`."""
+    several = _several(running) | _several(target)
+    if several:
+        running, target = _each(running, several), _each(target, several)
     now = {item.key: item for item in running}
     then = {item.key: item for item in target}
     ranks = {(*i.path, i.text): i.rule.rank for i in (*running, *target)}
     leaving = [i for i in now.values() if (new := then.get(i.key)) is None or new.same != i.same]
-    clashing = _clashing(leaving)
+    # What the target itself switches off or types anew needs not be taken away before.
+    clashing = _clashing(i for i in leaving if i.rule.kind != "either" or i.key not in then)
     away: set[tuple[object, ...]] = set()
     done: set[tuple[object, ...]] = set()
     steps: list[Step] = []
@@ -225,6 +233,7 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
         (*i.path, i.text) for i in now.values() if i.key not in then and i.rule.remove and i.enters
     }
     kept = {_owner(item.text) for item in target if not item.path}
+    new_texts = [(i.path, i.text) for i in target if i.key not in now and i.rule.kind == "either"]
     places: dict[Path, int] = {(item.text,): item.index for item in target if not item.path}
     for number, item in enumerate(now.values()):
         if item.key in then or item.key in away:
@@ -233,24 +242,75 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
             continue
         if item.rule.kind == "owned" and _owner(item.text) not in kept:
             continue
+        if item.rule.kind == "either" and any(
+            path == item.path and _opposite(item.text, text) for path, text in new_texts
+        ):
+            continue
         place = places.get(item.path[:1], item.index)
         steps += _not_to_be(item, place, (number, len(now)), ranks)
     return steps
 
 
+def _each(found: Sequence[Item], several: Container[tuple[object, ...]]) -> list[Item]:
+    """The lines; where there should be one and are several (`username a privilege 15`, `username a
+    secret ...`) each stands for itself. What lets us in is not taken away in parts."""
+    result = []
+    for item in found:
+        rule = item.rule
+        if item.key in several:
+            remove = "" if rule.lets_in else "no {text}"
+            rule = replace(rule, kind="either", remove=remove, clash=None)
+            result.append(replace(item, rule=rule, key=(*item.key, item.same)))
+        else:
+            result.append(item)
+    return result
+
+
+def _several(found: Iterable[Item]) -> set[tuple[object, ...]]:
+    """The keys of more than one line."""
+    lines: dict[tuple[object, ...], set[str]] = {}
+    for item in found:
+        if item.rule.kind in ("one", "swap"):
+            lines.setdefault(item.key, set()).add(item.same)
+    return {key for key, texts in lines.items() if len(texts) > 1}
+
+
 def _clashing(leaving: Iterable[Item]) -> dict[str, list[tuple[str, Item]]]:
     found: dict[str, list[tuple[str, Item]]] = {}
     for item in leaving:
-        if item.rule.clash is not None and not item.negative:
-            what, holder = item.rule.clash(item.path, item.text)
+        if (claim := _claim(item)) is not None:
+            what, holder = claim
             found.setdefault(what, []).append((holder, item))
     return found
 
 
+def _claim(item: Item) -> tuple[str, str] | None:
+    """What the line may be alone to have, and who has it."""
+    if item.negative:
+        return None
+    if item.rule.clash is not None:
+        return item.rule.clash(item.path, item.text)
+    if item.rule.kind != "either" or item.enters or not item.rule.remove:
+        return None
+    words = item.text.split()
+    # Below a header the first word says what it is about, elsewhere two (`ntp server`).
+    about = words[:1] if item.path or len(words) < 3 else words[:2]
+    return " / ".join((*item.path, " ".join(about))), item.text
+
+
+def _opposite(old: str, new: str) -> bool:
+    """Whether one says `no X` and the other `X` with a value: the new one alone is typed."""
+    return (
+        new.startswith(f"{old.removeprefix('no ')} ")
+        if old.startswith("no ")
+        else (new.startswith("no ") and old.startswith(f"{new.removeprefix('no ')} "))
+    )
+
+
 def _in_the_way(new: Item, clashing: dict[str, list[tuple[str, Item]]]) -> list[Item]:
-    if new.rule.clash is None or new.negative:
+    if (claim := _claim(new)) is None:
         return []
-    what, holder = new.rule.clash(new.path, new.text)
+    what, holder = claim
     return [item for other, item in clashing.get(what, ()) if other != holder]
 
 
@@ -258,7 +318,10 @@ def _make_way(new: Item, other: Item, number: int, ranks: dict[Path, int]) -> St
     """Remove `other` right before `new` comes in."""
     rule = new.rule
     phase = rule.phase if rule.phase is not None else Phase.ADD
-    gap = f"`{other.text}` has to go before `{new.text}` can be set"
+    gap = ""
+    if rule.risk != "none":
+        old, wanted = masked_line(other.text), masked_line(new.text)
+        gap = f"`{old}` has to go before `{wanted}` can be set"
     order = (_rank(new, ranks), new.index, 0, number, 0)
     return Step(phase, order, other.path, _removal(other), rule.risk, rule.topic, gap)
 

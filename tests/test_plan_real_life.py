@@ -58,3 +58,79 @@ def test_a_certificate_that_ios_keeps_in_a_file_is_the_running_one() -> None:
     startup = SWITCH.format(CERTIFICATE.format(" nvram:IOS-Self-Sig#1.cer"))
     assert boots(startup, running, "cisco_ios")
     assert not boots(startup.replace("01 nv", "02 nv"), running, "cisco_ios")
+
+
+@pytest.mark.parametrize(
+    ("platform", "above", "old", "new"),
+    [
+        ("cisco_ios", "", "ntp server 10.1.1.60", "ntp server 10.1.1.60 prefer"),
+        ("cisco_ios", "", "spanning-tree vlan 1 priority 4096", "spanning-tree vlan 1 priority 0"),
+        ("cisco_ios", "interface Vlan10", "ip ospf cost 10", "ip ospf cost 20"),
+        ("cisco_ios", "interface Gi0/1", "channel-group 1 mode on", "channel-group 2 mode on"),
+        ("cisco_asa", "", "logging host inside 10.1.1.5", "logging host inside 10.1.1.5 17/1514"),
+        ("cisco_asa", "", "dhcpd lease 3600", "dhcpd lease 7200"),
+        ("cisco_asa", "", "ip local pool P 10.9.0.1-10.9.0.9", "ip local pool P 10.9.0.1-10.9.0.8"),
+        ("cisco_asa", "group-policy G attributes", "dns-server value 1.1.1.1",
+         "dns-server value 1.1.1.2"),
+        ("cisco_asa", "class-map voip", "match dscp ef", "match access-list voip"),
+        ("cisco_asa", "policy-map p / class c", "inspect dns one", "inspect dns two"),
+        ("cisco_pix", "", "fixup protocol dns maximum-length 512",
+         "fixup protocol dns maximum-length 1500"),
+    ],
+)  # fmt: skip
+def test_a_line_that_may_replace_another_comes_when_that_one_is_gone(
+    platform: str, above: str, old: str, new: str
+) -> None:
+    headers = "".join(f"{' ' * n}{h}\n" for n, h in enumerate(above.split(" / ")) if h)
+    indent = " " * headers.count("\n")
+    now, then = (f"hostname x\n{headers}{indent}{line}\n" for line in (old, new))
+    typed = commands(now, then, platform)
+    assert [c for c in typed if c in (f"no {old}", new)] == [f"no {old}", new]
+
+
+def test_what_a_target_switches_off_is_not_switched_on_in_between() -> None:
+    now = "hostname x\nno failover ip address inside\nno failover\n"
+    then = "hostname x\nfailover ip address inside 10.1.0.2\nfailover\n"
+    assert set(commands(now, then, "cisco_pix")) == {
+        "failover ip address inside 10.1.0.2",
+        "failover",
+    }
+    assert set(commands(then, now, "cisco_pix")) == {
+        "no failover ip address inside",
+        "no failover",
+    }
+
+
+def test_another_key_of_a_tacacs_server_leaves_the_server_there() -> None:
+    old, new = (f"tacacs-server host 10.1.1.40 key 7 {key}" for key in ("0822", "0833"))
+    assert commands(SWITCH.format(old), SWITCH.format(new)) == (new,)
+
+
+def test_two_lines_of_one_user_are_both_typed_and_never_take_the_user_away() -> None:
+    both = "username a privilege 15\nusername a secret 5 $1$x"
+    typed = commands(SWITCH.format("ip routing"), SWITCH.format(f"ip routing\n{both}"))
+    assert set(both.split("\n")) <= set(typed)
+    later = both.replace("privilege 15", "privilege 1")
+    assert commands(SWITCH.format(both), SWITCH.format(later)) == ("username a privilege 1",)
+    assert not commands(SWITCH.format(both), SWITCH.format("\n".join(both.split("\n")[::-1])))
+
+
+def test_a_new_peer_has_its_key_before_the_map_leads_to_it() -> None:
+    now = (
+        "hostname fw\ncrypto map M 10 set peer 198.51.100.1\n"
+        "tunnel-group 198.51.100.1 type ipsec-l2l\ntunnel-group 198.51.100.1 ipsec-attributes\n"
+        " ikev1 pre-shared-key k\n"
+    )
+    typed = commands(now, now.replace("100.1", "100.7"), "cisco_asa")
+    assert typed.index("ikev1 pre-shared-key k") < typed.index(
+        "crypto map M 10 set peer 198.51.100.7"
+    )
+
+
+def test_a_gap_is_stated_without_the_secret() -> None:
+    now = SWITCH.format("interface Vlan10\n ip ospf authentication-key first-key")
+    made = plan(now, now.replace("first-key", "second-key"), "cisco_ios")
+    assert made.gaps
+    told = " ".join(made.gaps)
+    assert "first-key" not in told
+    assert "second-key" not in told
