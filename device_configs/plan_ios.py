@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_configs.access_lists import Edits, edits
 from device_configs.aces import one_spelling
@@ -30,6 +30,7 @@ _ELSEWHERE = re.compile(
 )
 _DEFAULTS = re.compile(r"hostname Router$|no ip http (server|secure-server)$|ip classless$|vlan 1$")
 _LOGICAL = re.compile(r"interface (Vlan|Loopback|Tunnel|Port-channel|\S+\.)\S*")
+_TRUNK = "switchport trunk allowed vlan "
 _ROOM = 1000
 """Numbers between two entries while a list is edited."""
 
@@ -50,7 +51,7 @@ _INTERFACE = r"interface "
 _IF: tuple[str, Risk, str] = ("interfaces", "traffic", _INTERFACE)
 _RULES = (
     Rule(r"hostname\b", "one", 2, "names", remove="no {key}"),
-    Rule(r"ip domain[- ]name\b", "one", 2, "names", remove="no {text}"),
+    Rule(r"ip domain[- ]name\b", "one", 2, "names", remove="no {text}", name="ip domain name"),
     Rule(r"service ", "many", 3, "settings"),
     Rule(r"vrf definition ", "many", 4, "routing", "traffic", enters=True),
     Rule(r"vlan \d+$", "many", 5, "VLANs", "traffic", enters=True),
@@ -72,7 +73,7 @@ _RULES = (
     Rule(r"shutdown$", "one", 1, *_IF, phase=Phase.ASIDE, off=(Phase.BIND, 90)),
     Rule(r"", "either", 0, *_IF),
     # Routes: several to one prefix may stand side by side, so there is no gap.
-    Rule(r"ip route \S+ \S+ \S+", "one", 36, "routes", "traffic"),
+    Rule(r"ip route (vrf \S+ )?\S+ \S+ \S+", "one", 36, "routes", "traffic"),
     Rule(r"ip default-gateway\b", "one", 36, "routes", "traffic", remove="no {key}"),
     Rule(r"ip routing$", "one", 35, "routes", "traffic"),
     # Tunnels.
@@ -118,6 +119,10 @@ _RULES = (
     Rule(r"banner (motd|login|exec|incoming)", "one", 74, "settings", remove="no {key}"),
     Rule(r"(clock (timezone|summer-time)|vtp (mode|domain|version)|spanning-tree mode)\b", "one",
          74, "settings", remove="no {key}"),
+    # hier_config knows no command of several lines. Behind the trustpoint, which it plans.
+    Rule(r"crypto (pki|ca) certificate chain ", "many", 72, "certificates", enters=True),
+    Rule(r"", "either", 0, "certificates", "none", "crypto (pki|ca) certificate chain "),
+    Rule(r"macro name \S+", "one", 72, "settings", remove="no {key}"),
     Rule(r"archive$", "many", 74, "settings", enters=True),
     Rule(r"(path|maximum|time-period|write-memory)\b", "one", 0, "settings", "none", "archive$",
          "no {key}"),
@@ -133,8 +138,6 @@ _OWN = re.compile("|".join(f"(?:{rule.match})" for rule in _RULES if rule.under 
 
 def _canonical(text: str) -> str:
     """One spelling of what IOS shows otherwise than it is typed."""
-    if text.startswith("switchport trunk allowed vlan"):
-        return text.replace(" add ", ",")
     return re.sub(r"^ip domain-(name|lookup)", r"ip domain \1", text)
 
 
@@ -216,6 +219,9 @@ class _Dialect:
             return self._renumbered(name, old.numbers, wanted)
         if (commands := _by_own_numbers(old, new, script)) is not None:
             return commands
+        if old.numbers is None and any(entry.startswith("remark") for entry in spelled_now):
+            # Whether a remark counts when the list is numbered anew differs between releases.
+            return None
         end = _progression(wanted) if wanted is not None else (10, 10)
         if end is None:
             return None
@@ -319,6 +325,7 @@ def filters(lines: Sequence[Line], lists: Mapping[str, _List]) -> Filters:
 
 def plan(now: Sequence[Line], then: Sequence[Line], *, several: bool = False) -> Plan:
     """The plan for a router or switch; `several`: an interface keeps all addresses it is given."""
+    now, then = [_whole(line) for line in now], [_whole(line) for line in then]
     then_texts = {line.text for line in then}
     known = [line for line in now if line.text in then_texts or not _DEFAULTS.match(line.text)]
     ours_now, rest_now = _divided(known)
@@ -333,6 +340,18 @@ def plan(now: Sequence[Line], then: Sequence[Line], *, several: bool = False) ->
     steps += _held(now, then)
     steps += _by_hier_config(rest_now, rest_then)
     return assembled(steps)
+
+
+def _whole(line: Line) -> Line:
+    """An interface with the VLANs of its trunk in one command: a device shows many of them in
+    several, all but the first with `add`."""
+    vlans = [child for child in line.children if child.text.startswith(_TRUNK)]
+    if len(vlans) < 2:
+        return line
+    numbers = ",".join(child.text.removeprefix(_TRUNK).removeprefix("add ") for child in vlans)
+    whole = Line(f"{_TRUNK}{numbers}")
+    below = tuple(whole if c is vlans[0] else c for c in line.children if c not in vlans[1:])
+    return replace(line, children=below)
 
 
 def _held(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:

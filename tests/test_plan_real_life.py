@@ -33,6 +33,11 @@ def test_a_banner_of_a_firewall_takes_no_other_line_with_it(text: str) -> None:
     assert lines[-2:] == rows[-2:]
 
 
+def test_a_macro_is_one_command() -> None:
+    macro = "macro name desktop\nswitchport mode access\nspanning-tree portfast\n@"
+    assert macro in commands(SWITCH.format("ip routing"), SWITCH.format(f"ip routing\n{macro}"))
+
+
 def test_the_version_of_rip_is_a_setting_and_that_of_the_software_is_none() -> None:
     now = SWITCH.format("version 12.2\nrouter rip\n version 1\n network 10.0.0.0")
     then = now.replace("version 12.2", "version 15.0")
@@ -51,6 +56,16 @@ def test_tabs_indent_as_blanks_do() -> None:
 def test_a_target_with_a_text_that_never_ends_is_refused(start: str) -> None:
     with pytest.raises(DeviceConfigError, match="has no end"):
         plan(SWITCH.format("ip routing"), SWITCH.format(start), "cisco_ios")
+
+
+def test_a_certificate_of_ios_is_typed_whole_behind_its_trustpoint() -> None:
+    chain = CERTIFICATE.format(DATA.format("04050030"))
+    trust = "crypto pki trustpoint TP-1\n enrollment selfsigned\n"
+    typed = commands(SWITCH.format("ip routing"), SWITCH.format("ip routing\n" + trust + chain))
+    whole = "certificate self-signed 01" + DATA.format("04050030")
+    assert typed.index("crypto pki trustpoint TP-1") < typed.index(whole)
+    other = CERTIFICATE.format(DATA.format("04050031"))
+    assert commands(SWITCH.format(chain), SWITCH.format(other))
 
 
 def test_a_certificate_that_ios_keeps_in_a_file_is_the_running_one() -> None:
@@ -106,6 +121,21 @@ def test_another_key_of_a_tacacs_server_leaves_the_server_there() -> None:
     assert commands(SWITCH.format(old), SWITCH.format(new)) == (new,)
 
 
+def test_the_domain_is_changed_in_one_command_in_either_spelling() -> None:
+    now, then = SWITCH.format("ip domain-name a.fr"), SWITCH.format("ip domain name b.fr")
+    assert commands(now, then) == ("ip domain name b.fr",)
+    assert not commands(now, now.replace("domain-name", "domain name"))
+
+
+def test_vlans_of_a_trunk_that_are_shown_in_several_lines_are_all_typed() -> None:
+    start = "interface Gi0/1\n switchport trunk allowed vlan "
+    now = SWITCH.format(f"{start}2,3\n switchport trunk allowed vlan add 20-30")
+    wanted = "switchport trunk allowed vlan 2,3,20-30"
+    assert wanted in commands(SWITCH.format("ip routing"), now)
+    assert wanted.replace("2,3", "2") in commands(now, now.replace("2,3", "2"))
+    assert not commands(now, SWITCH.format(f"{start}2,3,20-30"))
+
+
 def test_two_lines_of_one_user_are_both_typed_and_never_take_the_user_away() -> None:
     both = "username a privilege 15\nusername a secret 5 $1$x"
     typed = commands(SWITCH.format("ip routing"), SWITCH.format(f"ip routing\n{both}"))
@@ -113,6 +143,22 @@ def test_two_lines_of_one_user_are_both_typed_and_never_take_the_user_away() -> 
     later = both.replace("privilege 15", "privilege 1")
     assert commands(SWITCH.format(both), SWITCH.format(later)) == ("username a privilege 1",)
     assert not commands(SWITCH.format(both), SWITCH.format("\n".join(both.split("\n")[::-1])))
+
+
+def test_two_ways_in_one_vrf_are_two_routes() -> None:
+    one, two = (f"ip route vrf X 10.0.0.0 255.0.0.0 10.9.9.{n}" for n in (1, 2))
+    typed = commands(SWITCH.format(one), SWITCH.format(f"{one}\n{two}"))
+    assert typed == (two,)
+
+
+def test_a_list_with_remarks_is_not_edited_by_numbers_that_nobody_has_seen() -> None:
+    rows = ["remark web", "permit tcp any any eq 80", "deny ip any any"]
+    now = SWITCH.format("ip access-list extended L\n " + "\n ".join(rows))
+    rows.insert(2, "permit udp any any eq 53")
+    then = SWITCH.format("ip access-list extended L\n " + "\n ".join(rows))
+    typed = commands(now, then)
+    assert not [command for command in typed if "resequence" in command]
+    assert [command for command in typed if command in rows] == rows
 
 
 def test_a_new_peer_has_its_key_before_the_map_leads_to_it() -> None:
