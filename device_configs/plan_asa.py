@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from device_configs.access_lists import edits
 from device_configs.aces import one_spelling
@@ -23,6 +23,13 @@ _MANUAL_NAT = re.compile(r"(nat \(\S+\)) (after-auto )?(?:\d+ )?(source .+)$")
 _ELSEWHERE = re.compile(
     r"access-list |access-group |banner |nat \(\S+\) (?:after-auto |\d+ )?source "
 )
+_NO_ADDRESS = re.compile(
+    r"(name|description|banner|object|object-group|group-object|hostname|domain-name|username|"
+    r"tunnel-group|group-policy|access-group|interface|nameif|class|class-map|policy-map)\b(?!-)"
+)
+"""Commands in which a word is no name of an address, though it may read like one."""
+_NAMERS = ("access-list", "object", "object-group", "map", "dynamic-map")
+"""Words before the name of something else than an address."""
 _DEFAULTS = re.compile(
     r"hostname (ciscoasa|pixfirewall)$|pager lines 24$|terminal width 80$|mtu \S+ 1500$|"
     r"arp timeout 14400$|"
@@ -37,9 +44,9 @@ def _network(path: Path, text: str) -> tuple[str, str]:
     """The network of an interface: two interfaces may not be in the same one."""
     words = text.split()
     holder = path[0] if path else words[2]
-    address, mask = (words[2:4] if path else words[3:5]) if len(words) > 3 else ("", "")
     try:
-        return f"network {ipaddress.ip_network(f'{address}/{mask}', strict=False)}", holder
+        network = ipaddress.ip_network("/".join(words[2:4] if path else words[3:5]), strict=False)
+        return f"network {network}", holder
     except ValueError:
         return text, holder
 
@@ -60,8 +67,16 @@ def _real(_path: Path, text: str) -> tuple[str, str]:
     """A real address is translated once between two interfaces."""
     words = text.split()
     ports = words[2] in ("tcp", "udp")
-    real, mapped = (" ".join(words[5:7]), words[3:5]) if ports else (words[3], words[2:3])
-    return f"static {words[1]} {real}", " ".join(mapped)
+    real, mapped = (words[5:7], words[3:5]) if ports else (words[3:4], words[2:3])
+    if real == ["access-list"]:
+        real = words[3:5]
+    return f"static {words[1]} {' '.join(real)}", " ".join(mapped)
+
+
+def _named(_path: Path, text: str) -> tuple[str, str]:
+    """A name stands for one address."""
+    words = text.split()
+    return f"name {' '.join(words[2:3])}", words[1]
 
 
 _ADDRESS_GAP = "the address changes (`{text}`): its traffic stops until neighbours have learnt it"
@@ -75,7 +90,7 @@ _RULES = (
     # Names, interfaces.
     Rule(r"hostname\b", "one", 2, "names", remove="no {key}"),
     Rule(r"domain-name\b", "one", 2, "names", remove="no {key}"),
-    Rule(r"name \S+", "one", 3, "names", remove="no {text}"),
+    Rule(r"name \S+", "one", 3, "names", remove="no {text}", clash=_named),
     Rule(r"nameif \S+", "one", 8, "interfaces", "traffic", remove=""),
     Rule(r"interface \S+\.\d+$", "many", 9, "interfaces", "traffic", enters=True),
     Rule(r"interface \S+$", "many", 9, "interfaces", "traffic", remove="", enters=True),
@@ -111,8 +126,8 @@ _RULES = (
     # Address translation and routes.
     Rule(r"nat \(\S+\) 0 access-list", "swap", 40, "address translation", "traffic", gap=_NAT_GAP),
     Rule(r"(global|nat) \(", "many", 40, "address translation", "traffic", gap=_NAT_GAP),
-    Rule(r"static \(\S+\) (?:(?:tcp|udp) \S+ \S+|\S+)", "swap", 42, "address translation",
-         "traffic", gap=_NAT_GAP, clash=_real),
+    Rule(r"static \(\S+\) (?:(?:tcp|udp) \S+ \S+|\S+(?: access-list \S+)?)", "swap", 42,
+         "address translation", "traffic", gap=_NAT_GAP, clash=_real),
     Rule(r"route \S+ \S+ \S+ \S+", "one", 36, "routes", "traffic", clash=_prefix),
     Rule(r"ipv6 route ", "many", 36, "routes", "traffic"),
     # Tunnels: proposals, then the map, then the groups; the map is put to use last.
@@ -304,6 +319,7 @@ def filters(lines: Sequence[Line]) -> Filters:
 
 def plan(now: Sequence[Line], then: Sequence[Line], kind: Family, running: str) -> Plan:
     """The plan for a PIX or ASA; `running` is the text, for its release."""
+    now, then = _by_address(now, then)
     release = pix_release(running)
     old_pix = kind == "pix6"
     dialect = Lists(
@@ -319,6 +335,36 @@ def plan(now: Sequence[Line], then: Sequence[Line], kind: Family, running: str) 
     steps += _banners(now, then)
     steps += _manual_nat(now, then)
     return assembled(steps)
+
+
+def _by_address(now: Sequence[Line], then: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """Both with addresses for the names that do not mean the same in both: a device keeps the
+    address and shows a name for it, so another name changes no other line, and a name that moves
+    takes no line with it (PIX 6.3 command reference, `name`)."""
+    old, new = _names(now), _names(then)
+    same = old.items() & new.items()
+    return (
+        [_renamed(line, dict(old.items() - same)) for line in now],
+        [_renamed(line, dict(new.items() - same)) for line in then],
+    )
+
+
+def _names(lines: Sequence[Line]) -> dict[str, str]:
+    found = (re.match(r"name (\S+) (\S+)", line.text) for line in lines)
+    return {one[2]: one[1] for one in found if one is not None}
+
+
+def _renamed(line: Line, addresses: Mapping[str, str]) -> Line:
+    below = tuple(_renamed(child, addresses) for child in line.children)
+    if _NO_ADDRESS.match(line.text) or " remark " in line.text:
+        return replace(line, children=below)
+    words = line.text.split(" ")
+    before = ["", *words]
+    text = " ".join(
+        word if at in _NAMERS or before[max(n - 1, 0)] == "match" else addresses.get(word, word)
+        for n, (at, word) in enumerate(zip(before, words, strict=False))
+    )
+    return replace(line, text=text, children=below)
 
 
 def _rules(*, old_pix: bool) -> list[Rule]:

@@ -161,6 +161,53 @@ def test_a_list_with_remarks_is_not_edited_by_numbers_that_nobody_has_seen() -> 
     assert [command for command in typed if command in rows] == rows
 
 
+PIX = """\
+PIX Version 6.3(5)
+nameif ethernet0 outside security0
+hostname pix
+name 10.1.1.10 {name}
+static (inside,outside) 203.0.113.10 {shown} netmask 255.255.255.255 0 0
+ip address outside {address}
+"""
+
+
+def test_another_name_for_an_address_changes_the_name_alone() -> None:
+    now = PIX.format(name="mail", shown="mail", address="203.0.113.2 255.255.255.0")
+    assert commands(now, now.replace("mail", "post"), "cisco_pix") == ("name 10.1.1.10 post",)
+    plain = now.replace("name 10.1.1.10 mail\n", "").replace("mail", "10.1.1.10")
+    assert commands(now, plain, "cisco_pix") == ("no name 10.1.1.10 mail",)
+
+
+def test_what_is_called_as_an_address_is_keeps_its_name() -> None:
+    now = (
+        "hostname fw\nname 10.1.1.10 mail\nobject-group network mail\n network-object host mail\n"
+        "access-list mail extended permit tcp any object-group mail eq 25\n"
+        "crypto map M 10 match address mail\naccess-group mail in interface outside\n"
+    )
+    then = now.replace("10.1.1.10 mail", "10.1.1.77 mail")
+    typed = commands(now, then, "cisco_asa")
+    assert "network-object host 10.1.1.77" in typed
+    assert "object-group network mail" in typed
+    assert not [c for c in typed if c.startswith("crypto") or "access-list 10." in c]
+
+
+def test_a_name_that_moves_takes_its_translation_with_it() -> None:
+    now = PIX.format(name="mail", shown="mail", address="203.0.113.2 255.255.255.0")
+    typed = commands(now, now.replace("10.1.1.10 mail", "10.1.1.77 mail"), "cisco_pix")
+    assert typed[:2] == ("no name 10.1.1.10 mail", "name 10.1.1.77 mail")
+    assert typed[2:] == (
+        "no static (inside,outside) 203.0.113.10 10.1.1.10 netmask 255.255.255.255 0 0",
+        "static (inside,outside) 203.0.113.10 10.1.1.77 netmask 255.255.255.255 0 0",
+    )
+
+
+@pytest.mark.parametrize("address", ["dhcp", "dhcp setroute", "203.0.113.9"])
+def test_an_address_without_a_mask_is_planned(address: str) -> None:
+    now = PIX.format(name="mail", shown="mail", address="203.0.113.2 255.255.255.0")
+    then = now.replace("203.0.113.2 255.255.255.0", address)
+    assert f"ip address outside {address}" in commands(now, then, "cisco_pix")
+
+
 def test_a_new_peer_has_its_key_before_the_map_leads_to_it() -> None:
     now = (
         "hostname fw\ncrypto map M 10 set peer 198.51.100.1\n"
