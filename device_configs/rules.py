@@ -92,8 +92,12 @@ def _of_list(
             remarks.append(entry.partition(" ")[2].strip())
             continue
         parts = ace(entry)
-        plain = [word for word in words if word not in ("extended", "standard")]
+        plain = [word for word in words if word not in ("extended", "standard", "inactive")]
+        if len(plain) < 2:
+            continue
         options = parts.rest if parts else ""
+        if parts is None and plain[-1] == "log":
+            options = plain.pop()
         made.append(
             SecurityRule(
                 number=len(made) + 1,

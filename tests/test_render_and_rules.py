@@ -90,3 +90,12 @@ def test_rules_have_their_place_remark_and_hits() -> None:
     assert (first.number, first.interface, first.direction) == (1, "outside", "in")
     assert (first.remark, first.destination_port, first.hits) == ("the shop", "eq www", 7)
     assert (second.action, second.active, second.hits) == ("deny", False, None)
+
+
+def test_a_standard_entry_that_logs_has_its_address_alone_as_source() -> None:
+    text = "hostname s\nip access-list standard M\n permit 10.1.0.0 0.0.255.255\n deny   any log\n"
+    found = rules(text, "cisco_ios")
+    assert [(one.source, one.options) for one in found] == [
+        ("10.1.0.0 0.0.255.255", ""),
+        ("any", "log"),
+    ]
