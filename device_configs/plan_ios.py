@@ -94,6 +94,8 @@ _RULES = (
     Rule(r"enable (secret|password)\b", "one", 66, "access to the device", "management",
          remove="no {key}", phase=Phase.ACCESS),
     Rule(r"aaa new-model$", "one", 66, "access to the device", "management", phase=Phase.ACCESS),
+    Rule(r"aaa authentication (banner|fail-message)", "one", 67, "access to the device",
+         "management", remove="no {key}", phase=Phase.ACCESS),
     Rule(r"aaa (authentication|authorization|accounting) \S+ \S+", "one", 67,
          "access to the device", "management", remove="no {text}", phase=Phase.ACCESS),
     Rule(r"(tacacs|radius)-server (host \S+|key)", "one", 61, "access to the device", "management"),
@@ -116,7 +118,7 @@ _RULES = (
     Rule(r"logging (buffered|trap|facility|source-interface|monitor)\b", "one", 70, "monitoring",
          remove="no {key}"),
     Rule(r"(logging|ntp|snmp-server) ", "either", 70, "monitoring"),
-    Rule(r"banner (motd|login|exec|incoming)", "one", 74, "settings", remove="no {key}"),
+    Rule(r"banner \S+", "one", 74, "settings", remove="no {key}"),
     Rule(r"(clock (timezone|summer-time)|vtp (mode|domain|version)|spanning-tree mode)\b", "one",
          74, "settings", remove="no {key}"),
     # hier_config knows no command of several lines. Behind the trustpoint, which it plans.
@@ -417,6 +419,11 @@ def _by_hier_config(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
 
 
 def _as_text(lines: Sequence[Line], indent: int = 0) -> str:
+    """What is said twice, once: hier_config refuses a second section of the same header."""
+    below: dict[str, list[Line]] = {}
+    for line in lines:
+        below.setdefault(line.text, []).extend(line.children)
     return "".join(
-        f"{' ' * indent}{line.text}\n" + _as_text(line.children, indent + 1) for line in lines
+        f"{' ' * indent}{text}\n" + _as_text(children, indent + 1)
+        for text, children in below.items()
     )

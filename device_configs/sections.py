@@ -27,7 +27,10 @@ _VERSION = re.compile(r"version \d")
 _FIREWALL = re.compile(r"^(?:: Saved|(?:PIX|ASA) Version | ?nameif )", re.M)
 """Its banners are lines of their own, without marks around them."""
 _MACRO = re.compile(r"macro name \S+$")
-_BANNER = re.compile(r"banner (?:\S+ )?(?P<mark>\^C|\x03|[^\w\s])(?P<rest>.*)$")
+_BANNER = re.compile(
+    r"(?:banner (?:\S+ )?|aaa authentication (?:banner|fail-message) )"
+    r"(?P<mark>\^C|\x03|[^\w\s])(?P<rest>.*)$"
+)
 _CERTIFICATE = re.compile(r"certificate (?:self-signed |ca |rollback )*[0-9A-Fa-f]+$")
 _IN_NVRAM = re.compile(r"\s*(?P<text>certificate .+) nvram:\S+$")
 """How IOS writes a certificate into the startup configuration."""
@@ -74,7 +77,8 @@ def pix_release(text: str) -> tuple[int, int] | None:
 
 def parse(text: str) -> tuple[Line, ...]:
     """The sections of a configuration, in its order. An ASA shows an object twice, with
-    its value and with its NAT; that is one section here.
+    its value and with its NAT, and a template may come back to an interface; that is one section
+    here.
 
     Left out: comments, the version, checksums, dates, and what else a device prints for people.
     """
@@ -101,7 +105,7 @@ def parse(text: str) -> tuple[Line, ...]:
             if above.children is None:
                 above.children = []
             above.children.append(section)
-            if above is root and text.startswith("object "):
+            if above is root and text.startswith(("object ", "interface ")):
                 objects[text] = section
         section.indent = indent
         stack.append(section)

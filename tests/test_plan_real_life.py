@@ -227,3 +227,28 @@ def test_a_gap_is_stated_without_the_secret() -> None:
     told = " ".join(made.gaps)
     assert "first-key" not in told
     assert "second-key" not in told
+
+
+@pytest.mark.parametrize("above", ["router ospf 1", "route-map R permit 10", "ip sla 1"])
+def test_a_section_that_a_template_writes_twice_is_one(above: str) -> None:
+    twice = SWITCH.format(f"ip subnet-zero\n{above}\n one\n!\n{above}\n one\n two\nip subnet-zero")
+    once = SWITCH.format(f"ip subnet-zero\n{above}\n one\n two")
+    assert not commands(once, twice)
+    assert not commands(twice, once)
+    assert commands(SWITCH.format(f"{above}\n one"), twice).count("one") == 0
+
+
+def test_an_interface_that_a_template_comes_back_to_stays_up() -> None:
+    text = "hostname fw\ninterface Ethernet0\n nameif outside\n!\ninterface Ethernet0\n speed 100\n"
+    assert not commands(text, text, "cisco_asa")
+
+
+@pytest.mark.parametrize(
+    "start", ["banner slip-ppp", "banner prompt-timeout", "aaa authentication fail-message"]
+)
+def test_every_kind_of_banner_is_one_command(start: str) -> None:
+    banner = f"{start} ^C\nreload\n^C"
+    typed = commands(SWITCH.format("ip routing"), SWITCH.format(f"ip routing\n{banner}"))
+    assert banner in typed
+    assert "reload" not in typed
+    assert commands(SWITCH.format(banner), SWITCH.format(banner.replace("reload", "x")))
