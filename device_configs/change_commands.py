@@ -78,8 +78,9 @@ def drift(
         say([one.as_json() for one in found])
     else:
         for one in found:
-            # An error names its device or file by itself.
-            typer.echo(one.error or f"{one.device}: {one.state}")
+            typer.echo(f"{one.device}: {one.state}")
+            if one.error is not None:
+                typer.echo(f"  {one.error.removeprefix(f'{one.device}: ')}")
             for section in one.sections:
                 typer.echo(f"  {' / '.join(section.section) or '(top level)'}")
                 for sign, lines in (("-", section.removed), ("+", section.added)):

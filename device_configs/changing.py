@@ -96,11 +96,20 @@ class Room:
             version = history.version_at(device.id, moment(time, zone) if time else None)
             return Target(history.text(version), words, version.meta)
         try:
-            return Target(Path(words).read_text(), words)
-        except (OSError, UnicodeDecodeError) as error:
+            octets = Path(words).read_bytes()
+        except OSError as error:
             raise DeviceConfigError(
                 words, f"cannot be read ({error})", "say template, backup, backup@TIME or a file"
             ) from None
+        if b"\0" in octets:
+            raise DeviceConfigError(
+                words, "is no text", "give a configuration as the device shows it"
+            )
+        try:
+            return Target(octets.decode("utf-8-sig"), words)
+        except UnicodeDecodeError:
+            # As what a device prints is read.
+            return Target(octets.decode("latin-1"), words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def _desk(devices: Any, folder: Path) -> Iterator[Desk]:
 def test_drift_says_which_devices_differ_and_which_cannot_be_compared(desk: Desk) -> None:
     unknown = desk.json(1, "drift")
     assert [(one["device"], one["state"]) for one in unknown] == [("fw-1", "unknown")]
+    assert desk.config("drift").stdout.startswith("fw-1: unknown\n  ")
     same = desk.json(0, "drift", "--live")
     assert [(one["state"], one["commands"]) for one in same] == [("as the template", 0)]
     desk.device.type("route outside 10.9.0.0 255.255.0.0 198.51.100.2")
@@ -142,8 +143,10 @@ def test_what_cannot_be_restored_is_said_before_anything_is_typed(desk: Desk) ->
         "203.0.113.9", "203.0.113.8"))  # fmt: skip
     (desk.folder / "other.cfg").write_text(TUNNEL.replace("hostname fw-1", "hostname fw-2"))
     (desk.folder / "closed.cfg").write_text(TUNNEL.replace("ssh 10.0.0.0", "telnet 10.0.0.0"))
+    (desk.folder / "image.cfg").write_bytes(b"\x7fELF\0")
     for command in (("plan", "fw-1"), ("restore", "fw-1", "--yes")):
         for file, says in (
+            ("image.cfg", "is no text"),
             ("masked.cfg", "masked"),
             ("other.cfg", "another device"),
             ("closed.cfg", "locked out"),

@@ -99,3 +99,14 @@ def test_a_standard_entry_that_logs_has_its_address_alone_as_source() -> None:
         ("10.1.0.0 0.0.255.255", ""),
         ("any", "log"),
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_a_file_of_any_desk_is_read_as_what_a_device_prints_is(
+    room: Room, tmp_path: Path, encoding: str
+) -> None:
+    text = "hostname fw\nbanner motd accès réservé\n"
+    file = tmp_path / "old.cfg"
+    file.write_bytes(text.encode(encoding))
+    device = room.loaded.configuration.devices[0]
+    assert room.target(device, str(file)).text == text
