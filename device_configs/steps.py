@@ -233,7 +233,9 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
         (*i.path, i.text) for i in now.values() if i.key not in then and i.rule.remove and i.enters
     }
     kept = {_owner(item.text) for item in target if not item.path}
-    new_texts = [(i.path, i.text) for i in target if i.key not in now and i.rule.kind == "either"]
+    fresh = [i for i in target if i.key not in now and i.rule.kind == "either"]
+    switched_off = {_starts(item)[-1] for item in fresh if item.negative}
+    given = {start for item in fresh if not item.negative for start in _starts(item)[:-1]}
     places: dict[Path, int] = {(item.text,): item.index for item in target if not item.path}
     for number, item in enumerate(now.values()):
         if item.key in then or item.key in away:
@@ -242,8 +244,11 @@ def compare(running: Sequence[Item], target: Sequence[Item]) -> list[Step]:
             continue
         if item.rule.kind == "owned" and _owner(item.text) not in kept:
             continue
-        if item.rule.kind == "either" and any(
-            path == item.path and _opposite(item.text, text) for path, text in new_texts
+        # Between `no X` and `X` with a value, the new one alone is typed.
+        if item.rule.kind == "either" and (
+            _starts(item)[-1] in given
+            if item.negative
+            else not switched_off.isdisjoint(_starts(item)[:-1])
         ):
             continue
         place = places.get(item.path[:1], item.index)
@@ -298,13 +303,10 @@ def _claim(item: Item) -> tuple[str, str] | None:
     return " / ".join((*item.path, " ".join(about))), item.text
 
 
-def _opposite(old: str, new: str) -> bool:
-    """Whether one says `no X` and the other `X` with a value: the new one alone is typed."""
-    return (
-        new.startswith(f"{old.removeprefix('no ')} ")
-        if old.startswith("no ")
-        else (new.startswith("no ") and old.startswith(f"{new.removeprefix('no ')} "))
-    )
+def _starts(item: Item) -> list[tuple[Path, str]]:
+    """What the command without `no` begins with, word by word, up to all of it."""
+    words = item.text.removeprefix("no ").split(" ")
+    return [(item.path, " ".join(words[:n])) for n in range(1, len(words) + 1)]
 
 
 def _in_the_way(new: Item, clashing: dict[str, list[tuple[str, Item]]]) -> list[Item]:
