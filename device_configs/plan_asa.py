@@ -21,7 +21,7 @@ from device_configs.steps import Grammar, Phase, Plan, Risk, Rule, Step, assembl
 _ACCESS_GROUP = re.compile(r"access-group (\S+) (.+)$")
 _MANUAL_NAT = re.compile(r"(nat \(\S+\)) (after-auto )?(?:\d+ )?(source .+)$")
 _ELSEWHERE = re.compile(
-    r"access-list |access-group |banner |nat \(\S+\) (?:after-auto |\d+ )?source "
+    r"access-list |access-group |banner |conduit |nat \(\S+\) (?:after-auto |\d+ )?source "
 )
 _NO_ADDRESS = re.compile(
     r"(name|description|banner|object|object-group|group-object|hostname|domain-name|username|"
@@ -334,6 +334,7 @@ def plan(now: Sequence[Line], then: Sequence[Line], kind: Family, running: str) 
     steps += _held(now, then)
     steps += _banners(now, then)
     steps += _manual_nat(now, then)
+    steps += _conduits(now, then)
     return assembled(steps)
 
 
@@ -426,6 +427,32 @@ def _banner_lines(lines: Sequence[Line]) -> dict[str, list[str]]:
         if words[0] == "banner" and len(words) > 1:
             found.setdefault(words[1], []).append(line.text)
     return found
+
+
+def _conduits(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:
+    """The first conduit that matches counts, and a new one comes last (PIX 6.3 command reference,
+    `conduit`): from the first that has another place on, all are typed anew, so nothing is open
+    meanwhile that was not before."""
+    old, new = (
+        list(dict.fromkeys(line.text for line in lines if line.text.startswith("conduit ")))
+        for lines in (now, then)
+    )
+    kept = [text for text in old if text in new]
+    if kept == new[: len(kept)]:
+        gone = [index for index in reversed(range(len(old))) if old[index] not in new]
+        coming, phase, gap = new[len(kept) :], Phase.REMOVE, ""
+    else:
+        same = next(n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+        gone, coming, phase = list(reversed(range(same, len(old)))), new[same:], Phase.ADD
+        gap = "conduits change places: what they let in is shut out until all are typed again"
+    steps = [
+        Step(phase, (43, n), (), f"no {old[index]}", "traffic", "conduits", gap)
+        for n, index in enumerate(gone)
+    ]
+    return steps + [
+        Step(Phase.ADD, (43, len(old) + n), (), text, "traffic", "conduits")
+        for n, text in enumerate(coming)
+    ]
 
 
 def _manual_nat(now: Sequence[Line], then: Sequence[Line]) -> list[Step]:

@@ -252,3 +252,27 @@ def test_every_kind_of_banner_is_one_command(start: str) -> None:
     assert banner in typed
     assert "reload" not in typed
     assert commands(SWITCH.format(banner), SWITCH.format(banner.replace("reload", "x")))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "typed", "gap"),
+    [
+        ("abc", "", False),
+        ("abcd", "+d", False),
+        ("bc", "-a", False),
+        ("abd", "+d -c", False),
+        ("adbc", "-c -b +d +b +c", True),
+        ("acb", "-c -b +c +b", True),
+    ],
+)
+def test_conduits_keep_their_order(wanted: str, typed: str, gap: bool) -> None:
+    def config(names: str) -> str:
+        return "hostname pix\n" + "".join(f"conduit permit tcp host {n} any\n" for n in names)
+
+    made = plan(config("abc"), config(wanted), "cisco_pix")
+    short = [
+        ("-" if command.startswith("no ") else "+") + command.split()[-2]
+        for command in made.commands
+    ]
+    assert short == typed.split()
+    assert bool(made.gaps) is gap
