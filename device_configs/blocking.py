@@ -27,6 +27,7 @@ def shut_out(
     room: Room, device: Device, address: str, until: str | None, tell: Tell
 ) -> tuple[Outcome | None, Path]:
     """Block an address; None where it was blocked already. Raises `DeviceConfigError`."""
+    blocks.host_of(address, device.id)
     contract = room.loaded.configuration.contract
     until_ns = None
     if until is not None:

@@ -58,7 +58,8 @@ def blocked(
 
     Raises `DeviceConfigError` for what is no IPv4 address, and where no list filters anything.
     """
-    entries = _entries(address, device)
+    host = host_of(address, device)
+    entries = [f"deny ip host {host} any", f"deny ip any host {host}"]
     ios = family(platform, running) == "ios"
     found = _filters(running, ios=ios)
     names = [n for slot, n in found.slots.items() if _inward(slot) and found.lists.get(n)]
@@ -74,7 +75,7 @@ def blocked(
         rows = _rows(text, ios=ios)[name]
         standard = ios and _is_standard(running, name)
         extended = any(row.entry.startswith("extended ") for row in rows)
-        wanted = [f"deny host {address}"] if standard else entries
+        wanted = [f"deny host {host}"] if standard else entries
         wanted = [f"extended {entry}" if extended else entry for entry in wanted]
         spelled = [one_spelling(row.entry, wildcard=ios) for row in rows]
         first_permit = next((i for i, one in enumerate(spelled) if _permits(one)), len(rows))
@@ -148,14 +149,14 @@ def _permits(entry: str) -> bool:
     return entry.removeprefix("extended ").startswith("permit ")
 
 
-def _entries(address: str, device: str) -> list[str]:
+def host_of(address: str, device: str) -> str:
+    """The address in its one spelling. Raises `DeviceConfigError` for what is no IPv4 address."""
     try:
-        host = ipaddress.IPv4Address(address)
+        return str(ipaddress.IPv4Address(address))
     except ValueError:
         raise DeviceConfigError(
             device, f"{address!r} is no IPv4 address", "write it as 192.0.2.7"
         ) from None
-    return [f"deny ip host {host} any", f"deny ip any host {host}"]
 
 
 def _inward(slot: str) -> bool:

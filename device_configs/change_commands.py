@@ -177,6 +177,7 @@ def allow(
         raise DeviceConfigError("allow", "which device and address?", "name both, or --expired")
     else:
         device_of(config, device)
+        kept.host_of(address, device)
         ending = [b for b in kept.load(room.folder) if (b.device, b.address) == (device, address)]
     good, said = True, []
     for one in ending:

@@ -1,6 +1,6 @@
 """What a plan is made of: rules of a command line, the steps that follow, and their order.
 
-Pure, and the same for every platform: `plan_asa` and `plan_ios` bring the tables of rules.
+Pure, and the same for every platform: `table_asa` and `table_ios` have the rules.
 """
 
 from __future__ import annotations

@@ -180,6 +180,7 @@ def test_an_address_is_blocked_listed_and_let_in_again(desk: Desk, devices: Any)
     desk.refused("block", "fw-1", "192.0.2.7", "--until", "2011-03-06", says="this time is over")
     desk.refused("block", "fw-9", "192.0.2.7", says="no such [[device]]")
     desk.refused("allow", says="name both, or --expired")
+    desk.refused("allow", "fw-1", "192.0.2", says="is no IPv4 address")
     desk.refused("allow", "fw-9", "192.0.2.7", says="no such [[device]]")
 
 
