@@ -7,7 +7,7 @@ none. Hit counts come from `show access-list` where somebody has asked for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from device_configs import plan_asa, plan_ios
@@ -28,7 +28,7 @@ class SecurityRule:
     """1 is the first that a packet meets in its list."""
     list: str
     interface: str
-    """Empty: the list is not bound to any interface."""
+    """Empty: the list is not bound to any interface; `any`: a conduit, which is for all."""
     direction: str
     action: str
     protocol: str
@@ -60,11 +60,35 @@ def rules(
     bound = [(name, *_place(slot)) for slot, name in found.slots.items()]
     used = {name for name, _, _ in bound}
     bound += [(name, "", "") for name in found.lists if name not in used]
-    return tuple(
+    conduits = tuple(line.text for line in lines if line.text.startswith("conduit "))
+    return (*_conduits(conduits), *(
         rule
         for name, interface, direction in bound
         for rule in _of_list(found, name, interface, direction, hits or {}, ios=ios)
-    )
+    ))  # fmt: skip
+
+
+def _conduits(lines: Sequence[str]) -> Iterator[SecurityRule]:
+    """What a PIX lets in from lower to higher levels by every interface; the destination is written
+    first (PIX 6.3 command reference, `conduit`)."""
+    for number, line in enumerate(lines, 1):
+        entry = line.removeprefix("conduit ")
+        parts, words = ace(entry), entry.split()
+        yield SecurityRule(
+            number=number,
+            list="conduit",
+            interface="any",
+            direction="in",
+            action=words[0],
+            protocol=parts.protocol if parts else words[1],
+            source=parts.destination if parts else "",
+            source_port=parts.destination_port if parts else "",
+            destination=parts.source if parts else " ".join(words[2:]),
+            destination_port=parts.source_port if parts else "",
+            options=parts.rest if parts else "",
+            active=True,
+            remark="",
+        )
 
 
 def _place(slot: str) -> tuple[str, str]:

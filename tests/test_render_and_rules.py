@@ -110,3 +110,22 @@ def test_a_file_of_any_desk_is_read_as_what_a_device_prints_is(
     file.write_bytes(text.encode(encoding))
     device = room.loaded.configuration.devices[0]
     assert room.target(device, str(file)).text == text
+
+
+def test_conduits_are_rules_with_the_destination_written_first() -> None:
+    text = (
+        "hostname pix\nconduit permit tcp host 192.0.2.5 eq www any\n"
+        "conduit deny udp 192.0.2.0 255.255.255.0 host 198.51.100.9 eq domain\n"
+        "conduit permit icmp any any echo-reply\n"
+    )
+    found = [
+        (r.number, r.list, r.action, r.protocol, r.source, r.source_port, r.destination,
+         r.destination_port, r.options)
+        for r in rules(text, "cisco_pix6")
+    ]  # fmt: skip
+    assert found == [
+        (1, "conduit", "permit", "tcp", "any", "", "host 192.0.2.5", "eq www", ""),
+        (2, "conduit", "deny", "udp", "host 198.51.100.9", "eq domain",
+         "192.0.2.0 255.255.255.0", "", ""),
+        (3, "conduit", "permit", "icmp", "any", "", "any", "", "echo-reply"),
+    ]  # fmt: skip
