@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from device_configs.options import ConfigOption, DevicesArgument, loaded_of
+from device_configs.options import (
+    ConfigOption,
+    DevicesArgument,
+    devices_of,
+    has_login,
+    loaded_of,
+)
 
 if TYPE_CHECKING:
     from device_configs.backup import Outcome
-    from inventory.load import Loaded
     from inventory.operations import Device
 
 
@@ -53,7 +58,7 @@ def trust(
         return typer.confirm(f"{host}:{port} shows {shown}. Trust it?", err=True)
 
     said, refused = [], False
-    chosen = _devices(loaded, devices)
+    chosen = devices_of(loaded, devices, None, has_login, "has a login")
     for device in chosen:
         if not devices and device.transport == "telnet" and device.jump is None:
             continue
@@ -116,7 +121,7 @@ def backup(
 
     loaded = loaded_of(config)
     settings = loaded.configuration.device_configs
-    chosen = _devices(loaded, devices, group)
+    chosen = devices_of(loaded, devices, group, has_login, "has a login")
     job = backups.Job(
         backups.history_of(loaded.configuration, loaded.path, os.environ),
         backups.hosts_of(loaded.configuration, loaded.path),
@@ -139,27 +144,6 @@ def backup(
     else:
         outcomes = _with_progress(chosen, job)
     raise typer.Exit(1 if any(outcome.error is not None for outcome in outcomes) else 0)
-
-
-def _devices(loaded: Loaded, ids: list[str] | None, group: str | None = None) -> tuple[Device, ...]:
-    """The devices asked for; without ids, all that have a login."""
-    from device_configs.errors import DeviceConfigError
-    from inventory.checks import nearest
-
-    there = {device.id: device for device in loaded.configuration.devices}
-    for name in ids or ():
-        if name not in there:
-            remedy = nearest(name, list(there)) or "add a [[device]] with this id"
-            raise DeviceConfigError(name, f"no such [[device]] in {loaded.path}", remedy)
-    chosen = tuple(there[name] for name in dict.fromkeys(ids or ())) or tuple(
-        device for device in there.values() if device.login is not None
-    )
-    if group is not None:
-        chosen = tuple(device for device in chosen if device.group == group)
-    if not chosen:
-        what = "no [[device]] has a login" if group is None else f"no device in group {group!r}"
-        raise DeviceConfigError(str(loaded.path), what, "add one, or name another")
-    return chosen
 
 
 def _with_progress(chosen: tuple[Device, ...], job: object) -> tuple[Outcome, ...]:

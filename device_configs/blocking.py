@@ -27,11 +27,10 @@ def shut_out(
     room: Room, device: Device, address: str, until: str | None, tell: Tell
 ) -> tuple[Outcome | None, Path]:
     """Block an address; None where it was blocked already. Raises `DeviceConfigError`."""
-    blocks.host_of(address, device.id)
-    contract = room.loaded.configuration.contract
+    address = blocks.host_of(address, device.id)
     until_ns = None
     if until is not None:
-        until_ns = moment(until, "UTC" if contract is None else contract.timezone)
+        until_ns = moment(until, room.loaded.configuration.contract)
         if until_ns <= time.time_ns():
             raise DeviceConfigError(until, "this time is over", "give one to come, or no --until")
     if (whose := _our_way_in(device).get(address)) is not None:
@@ -76,9 +75,9 @@ def _our_way_in(device: Device) -> dict[str, str]:
         probe.connect((gate, 9))
         if device.jump is None:
             found[probe.getsockname()[0]] = "where our session comes from"
+            found[probe.getpeername()[0]] = "the device's own address"
         else:
             found[probe.getpeername()[0]] = "the jump host"
-    # Last, for on loopback both are one.
     found[device.host] = "the device's own address"
     return found
 

@@ -70,9 +70,9 @@ def blocked(
             "bind a list to an interface first (access-group); a block goes in front of it",
         )
     placed: list[Placed] = []
-    text = running
+    text, listed = running, _rows(running, ios=ios)
     for name in dict.fromkeys(names):
-        rows = _rows(text, ios=ios)[name]
+        rows = listed[name]
         standard = ios and _is_standard(running, name)
         extended = any(row.entry.startswith("extended ") for row in rows)
         wanted = [f"deny host {host}"] if standard else entries
@@ -100,9 +100,9 @@ def blocked(
 def allowed(running: str, block: Block, platform: str) -> str:
     """The configuration as it was before the block; what was changed since stays."""
     ios = family(platform, running) == "ios"
-    text = running
+    text, listed = running, _rows(running, ios=ios)
     for name in dict.fromkeys(one.list for one in block.placed):
-        rows = _rows(text, ios=ios).get(name, [])
+        rows = listed.get(name, [])
         for one in block.placed:
             if one.list != name:
                 continue

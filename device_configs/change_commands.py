@@ -13,6 +13,7 @@ from device_configs.options import (
     JsonOption,
     ToOption,
     device_of,
+    devices_of,
     print_outcome,
     print_plan,
     quiet,
@@ -54,21 +55,11 @@ def drift(
     from concurrent.futures import ThreadPoolExecutor
 
     from device_configs.drift import drift as compared
-    from device_configs.errors import DeviceConfigError
 
     room = room_of(config)
-    chosen = [
-        d
-        for d in room.loaded.configuration.devices
-        if (d.id in devices if devices else d.template is not None)
-        and (group is None or d.group == group)
-    ]
-    for name in devices or ():
-        device_of(config, name)
-    if not chosen:
-        what = "no device has a template" if group is None else f"no such device in group {group!r}"
-        remedy = "write template into a [[device]], or name another group"
-        raise DeviceConfigError(str(room.loaded.path), what, remedy)
+    chosen = devices_of(
+        room.loaded, devices, group, lambda one: one.template is not None, "has a template"
+    )
     # Asking takes its time, most of all where nobody answers.
     at_once = room.loaded.configuration.device_configs.parallel if live else 1
     with ThreadPoolExecutor(max_workers=at_once) as pool:

@@ -90,10 +90,9 @@ class Room:
             return Target(self.rendered(device), f"template {device.template}")
         if words == "backup" or words.startswith("backup@"):
             contract = self.loaded.configuration.contract
-            zone = "UTC" if contract is None else contract.timezone
             _, _, time = words.partition("@")
             history = history_of(self.loaded.configuration, self.loaded.path, self.environ)
-            version = history.version_at(device.id, moment(time, zone) if time else None)
+            version = history.version_at(device.id, moment(time, contract) if time else None)
             return Target(history.text(version), words, version.meta)
         try:
             octets = Path(words).read_bytes()

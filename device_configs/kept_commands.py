@@ -208,8 +208,7 @@ def _known(loaded: Loaded, history: History, device: str) -> None:
 def _moment(loaded: Loaded, text: str | None) -> int | None:
     from device_configs.moments import moment
 
-    contract = loaded.configuration.contract
-    return None if text is None else moment(text, "UTC" if contract is None else contract.timezone)
+    return None if text is None else moment(text, loaded.configuration.contract)
 
 
 def _origin(version: object) -> str:

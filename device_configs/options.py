@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,10 +43,36 @@ def room_of(config: Path | None) -> Room:
 
 
 def device_of(config: Path | None, name: str) -> Device:
+    return _named(loaded_of(config), name)
+
+
+def devices_of(
+    loaded: Loaded,
+    names: Sequence[str] | None,
+    group: str | None,
+    suits: Callable[[Device], bool],
+    what: str,
+) -> tuple[Device, ...]:
+    """The devices asked for; without names all that suit, and `what` says in an error how."""
+    from device_configs.errors import DeviceConfigError
+
+    chosen = [_named(loaded, name) for name in dict.fromkeys(names or ())]
+    chosen = chosen or [device for device in loaded.configuration.devices if suits(device)]
+    chosen = [device for device in chosen if group is None or device.group == group]
+    if not chosen:
+        said = f"no [[device]] {what}" if group is None else f"no such device in group {group!r}"
+        raise DeviceConfigError(str(loaded.path), said, "add one, or name another")
+    return tuple(chosen)
+
+
+def has_login(device: Device) -> bool:
+    return device.login is not None
+
+
+def _named(loaded: Loaded, name: str) -> Device:
     from device_configs.errors import DeviceConfigError
     from inventory.checks import nearest
 
-    loaded = loaded_of(config)
     there = {device.id: device for device in loaded.configuration.devices}
     if name not in there:
         remedy = nearest(name, list(there)) or "add a [[device]] with this id"

@@ -183,8 +183,8 @@ def _by_own_numbers(old: _List, new: _List, script: Edits) -> list[Command] | No
     if old.numbers is None or new.numbers is None:
         return None
     coming = [new.entries[one.index] for one in script.inserts]
-    staying_now = [n for i, n in enumerate(old.numbers) if i not in set(script.surplus)]
-    inserted = {one.index for one in script.inserts}
+    gone, inserted = set(script.surplus), {one.index for one in script.inserts}
+    staying_now = [n for i, n in enumerate(old.numbers) if i not in gone]
     staying_then = [n for i, n in enumerate(new.numbers) if i not in inserted]
     if staying_now != staying_then or not {n for n, _ in coming}.isdisjoint(old.numbers):
         return None

@@ -12,7 +12,7 @@ from device_configs.options import (
     ConfigOption,
     DevicesArgument,
     JsonOption,
-    device_of,
+    devices_of,
     room_of,
     say,
 )
@@ -44,25 +44,17 @@ def rules(
     Example: pasprobe config rules --since --csv > facts/items/security-strong.rules-in-force.csv
     """
     from device_configs.backup import history_of
-    from device_configs.errors import DeviceConfigError
     from device_configs.moments import moment
     from device_configs.rule_table import COLUMNS, rows
     from device_configs.rules import hit_counts
 
     room = room_of(config)
     configuration = room.loaded.configuration
-    chosen = [device_of(config, name) for name in dict.fromkeys(devices or ())] or [
-        device
-        for device in configuration.devices
-        if device.role == "firewall" and device.login is not None
-    ]
-    chosen = [device for device in chosen if group is None or device.group == group]
-    if not chosen:
-        what = "no firewall has a login" if group is None else f"no such device in group {group!r}"
-        raise DeviceConfigError(str(room.loaded.path), what, "name a device, or another group")
+    chosen = devices_of(
+        room.loaded, devices, group, lambda one: one.role == "firewall", "is a firewall"
+    )
     history = history_of(configuration, room.loaded.path, os.environ)
-    zone = "UTC" if configuration.contract is None else configuration.contract.timezone
-    at_ns = None if at is None else moment(at, zone)
+    at_ns = None if at is None else moment(at, configuration.contract)
     found: list[dict[str, Any]] = []
     for device in chosen:
         counts = None
