@@ -50,10 +50,14 @@ def test_the_wheel_installed_elsewhere_runs_the_demo(wheel: Path, tmp_path: Path
         check=True, capture_output=True, text=True, env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert Path(where.stdout.strip()).is_relative_to(site)
-    demo = subprocess.run(
-        [sys.executable, "-P", "-m", "pasprobe", "demo", "--seconds", "6", "--output", "out"],
-        check=False, capture_output=True, text=True, env=environment, cwd=tmp_path,
-    )  # fmt: skip
+    for _ in range(3):
+        demo = subprocess.run(
+            [sys.executable, "-P", "-m", "pasprobe", "demo", "--seconds", "6", "--output", "out"],
+            check=False, capture_output=True, text=True, env=environment, cwd=tmp_path,
+        )  # fmt: skip
+        # A host that stood still has spoiled trains, and says so; six seconds have few.
+        if "planned trains are valid" not in demo.stdout + demo.stderr:
+            break
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 
